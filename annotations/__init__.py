@@ -1,0 +1,1 @@
+"""What people and models said about images. Knows no torch, no page."""

@@ -1,0 +1,1 @@
+"""Teaches the detector of the engine from annotations. Knows no page."""
