@@ -1,0 +1,162 @@
+"""The loss of the detector, on plain transformers outputs."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.training.tiny_detectors import tiny_detector
+from training.criterion import CriterionConfig, GroundingCriterion, LayerOutputs, Targets, layer_outputs
+
+CLS, SEP, STOP = 101, 102, 1012
+TERMS = {f"{kind}_{layer}" for kind in ("class", "l1", "giou") for layer in ("0", "1", "enc")}
+
+
+def two_names(first: int, second: int) -> Tensor:
+    """Tokens of "first. second." for two one-token names, (1, 6)."""
+    return torch.tensor([[CLS, first, STOP, second, STOP, SEP]])
+
+
+def run(model: Any, pixels: Tensor, ids: Tensor, mask: Tensor | None = None, pixel_mask: Tensor | None = None) -> Any:
+    mask = torch.ones_like(ids) if mask is None else mask
+    return model(pixel_values=pixels, input_ids=ids, attention_mask=mask, pixel_mask=pixel_mask)
+
+
+def targets(*tokens: tuple[int, ...], width: int = 6) -> Targets:
+    """One box per argument, named by the tokens at these positions."""
+    positive_map = torch.zeros(len(tokens), width, dtype=torch.bool)
+    for row, positions in enumerate(tokens):
+        positive_map[row, list(positions)] = True
+    boxes = torch.tensor([[0.3 + 0.2 * i, 0.4, 0.2, 0.3] for i in range(len(tokens))]).reshape(-1, 4)
+    return Targets(boxes, positive_map)
+
+
+@pytest.mark.parametrize("kind", ["mm", "original"])
+def test_layer_outputs_equal_what_the_model_predicts(kind: str) -> None:
+    model = tiny_detector(kind)
+    with torch.no_grad():
+        outputs = run(model, torch.randn(2, 3, 64, 96), torch.cat([two_names(7, 8), two_names(9, 7)]))
+        layers = layer_outputs(model, outputs)
+    assert len(layers.logits) == len(layers.boxes) == 2
+    torch.testing.assert_close(layers.logits[-1], outputs.logits[..., :6])
+    torch.testing.assert_close(layers.boxes[-1], outputs.pred_boxes)
+    torch.testing.assert_close(layers.encoder_boxes, outputs.init_reference_points)
+
+
+def test_every_layer_and_the_encoder_have_their_own_terms() -> None:
+    model = tiny_detector()
+    ids = two_names(7, 8)
+    terms = GroundingCriterion(CriterionConfig())(
+        layer_outputs(model, run(model, torch.randn(1, 3, 64, 64), ids)), [targets((1,), (3,))], ids > 0
+    )
+    assert set(terms) == TERMS
+    assert all(term.ndim == 0 and torch.isfinite(term) for term in terms.values())
+
+
+@pytest.mark.parametrize("iou_aware", [False, True])
+def test_a_batch_of_unlike_prompts_equals_its_images_one_by_one(iou_aware: bool) -> None:
+    model = tiny_detector()
+    criterion = GroundingCriterion(CriterionConfig(iou_aware=iou_aware))
+    ids = torch.cat([two_names(7, 8), two_names(9, 7)])
+    pixels = torch.randn(2, 3, 64, 64)
+    per_image = [targets((1,), (3,), (3,)), targets((3,))]
+
+    together = criterion(layer_outputs(model, run(model, pixels, ids)), per_image, ids > 0)
+
+    alone = [
+        criterion(
+            layer_outputs(model, run(model, pixels[i : i + 1], ids[i : i + 1])), per_image[i : i + 1], ids[:1] > 0
+        )
+        for i in range(2)
+    ]
+    for name, term in together.items():  # each term is a sum over 3 + 1 boxes
+        torch.testing.assert_close(term, (3 * alone[0][name] + alone[1][name]) / 4, rtol=1e-4, atol=1e-5)
+
+
+def test_padding_of_the_text_does_not_change_the_loss() -> None:
+    model = tiny_detector()
+    criterion = GroundingCriterion(CriterionConfig())
+    ids, pixels = two_names(7, 8), torch.randn(1, 3, 64, 64)
+    wide_ids = torch.nn.functional.pad(ids, (0, 5))
+    plain = criterion(layer_outputs(model, run(model, pixels, ids)), [targets((1,), (3,))], ids > 0)
+
+    outputs = run(model, pixels, wide_ids, (wide_ids > 0).long())
+    padded = criterion(layer_outputs(model, outputs), [targets((1,), (3,))], wide_ids > 0)
+
+    for name, term in plain.items():
+        torch.testing.assert_close(padded[name], term, rtol=1e-4, atol=1e-5)
+
+
+def test_gradient_reaches_every_trainable_parameter() -> None:
+    model = tiny_detector()
+    ids = two_names(7, 8)
+    terms = GroundingCriterion(CriterionConfig())(
+        layer_outputs(model, run(model, torch.randn(1, 3, 64, 64), ids)), [targets((1,), (3,))], ids > 0
+    )
+    torch.autograd.backward(list(terms.values()))
+
+    without = {name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()}
+    assert without == set()
+
+
+def test_the_first_layer_learns_from_the_second_layers_box() -> None:
+    model = tiny_detector()
+    ids = two_names(7, 8)
+    layers = layer_outputs(model, run(model, torch.randn(1, 3, 64, 64), ids))
+    torch.autograd.backward(layers.boxes[1].sum())
+    assert model.bbox_embed[0].layers[0].weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("iou_aware", [False, True])
+def test_an_image_without_boxes_teaches_only_absence(iou_aware: bool) -> None:
+    model = tiny_detector()
+    ids = two_names(7, 8)
+    terms = GroundingCriterion(CriterionConfig(iou_aware=iou_aware))(
+        layer_outputs(model, run(model, torch.randn(1, 3, 64, 64), ids)), [targets()], ids > 0
+    )
+    assert all(terms[name].item() == 0 for name in TERMS if not name.startswith("class"))
+    assert all(terms[name].item() > 0 for name in TERMS if name.startswith("class"))
+    torch.autograd.backward(list(terms.values()))
+    assert all(value.grad is None or torch.isfinite(value.grad).all() for value in model.parameters())
+
+
+def one_query(logits: list[float], box: list[float]) -> LayerOutputs:
+    scores, boxes = torch.tensor([[logits]]), torch.tensor([[box]])
+    return LayerOutputs([scores], [boxes], scores, boxes)
+
+
+def test_a_phrase_of_two_spans_wants_the_tokens_of_both() -> None:
+    target = Targets(torch.tensor([[0.5, 0.5, 0.2, 0.2]]), torch.tensor([[False, True, False, True]]))
+    mask = torch.ones(1, 4, dtype=torch.bool)
+    criterion = GroundingCriterion(CriterionConfig())
+    both = criterion(one_query([-9, 9, -9, 9], [0.5, 0.5, 0.2, 0.2]), [target], mask)
+    first = criterion(one_query([-9, 9, -9, -9], [0.5, 0.5, 0.2, 0.2]), [target], mask)
+    assert both["class_0"].item() < 1e-6
+    # The missed token: alpha * (1 - p)^2 * -log p with p = sigmoid(-9), so 0.25 * 0.99975 * 9.0001.
+    assert first["class_0"].item() == pytest.approx(2.2497, abs=1e-3)
+
+
+def test_iou_aware_target_is_the_root_of_the_overlap() -> None:
+    # IoU of the two boxes is 0.5, so the best logit is that of sqrt(0.5).
+    target = Targets(torch.tensor([[0.5, 0.5, 0.2, 0.2]]), torch.tensor([[True]]))
+    logits = torch.tensor([[[2.0]]], requires_grad=True)
+    boxes = torch.tensor([[[0.5, 0.5, 0.2, 0.1]]])
+    best = torch.logit(torch.tensor(0.5**0.5)).item()
+    criterion = GroundingCriterion(CriterionConfig(iou_aware=True))
+    for value, sign in ((best + 0.1, 1), (best - 0.1, -1)):
+        logits = torch.full((1, 1, 1), value, requires_grad=True)
+        terms = criterion(LayerOutputs([logits], [boxes], logits, boxes), [target], torch.ones(1, 1, dtype=torch.bool))
+        torch.autograd.backward(terms["class_0"])
+        assert logits.grad is not None
+        assert logits.grad.item() * sign > 0
+
+
+def test_a_box_that_the_prompt_does_not_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="has no token in its positive map"):
+        Targets(torch.tensor([[0.5, 0.5, 0.2, 0.2]]), torch.zeros(1, 4, dtype=torch.bool))
+
+
+def test_all_wrong_settings_are_reported_together() -> None:
+    with pytest.raises(ValueError, match=r"cost_l1 is -1.*alpha is 2"):
+        CriterionConfig(cost_l1=-1, alpha=2)

@@ -1,0 +1,73 @@
+"""The one-to-one assignment of predictions to boxes."""
+
+import pytest
+import torch
+
+from training.criterion import CriterionConfig
+from training.matcher import giou, match
+
+COSTS = CriterionConfig()
+
+
+def test_giou_of_equal_boxes_is_one() -> None:
+    box = torch.tensor([[0.5, 0.5, 0.2, 0.4]])
+    generalised, iou = giou(box, box)
+    assert generalised.item() == pytest.approx(1.0, abs=1e-5)
+    assert iou.item() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_giou_of_boxes_apart_is_negative() -> None:
+    # Two unit squares with one unit of air between them: hull 3, union 2, overlap 0, so 0 - 1/3.
+    generalised, iou = giou(torch.tensor([0.5, 0.5, 1.0, 1.0]), torch.tensor([2.5, 0.5, 1.0, 1.0]))
+    assert generalised.item() == pytest.approx(-1 / 3)
+    assert iou.item() == 0
+
+
+def test_each_box_takes_the_query_that_fits_its_place_and_name() -> None:
+    boxes = torch.tensor([[[0.2, 0.2, 0.1, 0.1], [0.8, 0.8, 0.1, 0.1], [0.8, 0.8, 0.1, 0.1]]])
+    logits = torch.full((1, 3, 4), -4.0)
+    logits[0, 0, 1] = logits[0, 1, 1] = logits[0, 2, 2] = 4.0  # queries 1 and 2 share a place, not a name
+    targets = torch.tensor([[[0.8, 0.8, 0.1, 0.1], [0.2, 0.2, 0.1, 0.1]]])
+    positive_map = torch.tensor([[[0.0, 0, 1, 0], [0, 1, 0, 0]]])
+
+    found = match(logits, boxes, targets, positive_map, [2], torch.ones(1, 4, dtype=torch.bool), COSTS)
+
+    assert dict(zip(found.target.tolist(), found.query.tolist(), strict=True)) == {0: 2, 1: 0}
+
+
+def test_padding_rows_are_never_matched() -> None:
+    boxes = torch.rand(2, 5, 4)
+    targets = torch.rand(2, 3, 4)
+    positive_map = torch.ones(2, 3, 2)
+
+    found = match(torch.zeros(2, 5, 2), boxes, targets, positive_map, [3, 0], torch.ones(2, 2, dtype=torch.bool), COSTS)
+
+    assert found.image.tolist() == [0, 0, 0]
+    assert sorted(found.target.tolist()) == [0, 1, 2]
+
+
+def test_more_boxes_than_queries_leaves_the_dearest_unmatched() -> None:
+    targets = torch.tensor([[[0.2, 0.2, 0.1, 0.1], [0.9, 0.9, 0.1, 0.1]]])
+    found = match(
+        torch.zeros(1, 1, 1),
+        torch.tensor([[[0.9, 0.9, 0.1, 0.1]]]),
+        targets,
+        torch.ones(1, 2, 1),
+        [2],
+        torch.ones(1, 1, dtype=torch.bool),
+        COSTS,
+    )
+    assert found.target.tolist() == [1]
+
+
+def test_a_masked_token_has_no_say_in_the_match() -> None:
+    logits = torch.zeros(1, 2, 3)
+    boxes = torch.tensor([[[0.5, 0.5, 0.2, 0.2], [0.5, 0.5, 0.2, 0.21]]])
+    targets = torch.tensor([[[0.5, 0.5, 0.2, 0.2]]])
+    positive_map = torch.tensor([[[1.0, 0, 0]]])
+    mask = torch.tensor([[True, True, False]])
+    logits[0, 0, 2] = 9.0  # would make query 0 far too dear
+
+    found = match(logits, boxes, targets, positive_map, [1], mask, COSTS)
+
+    assert found.query.tolist() == [0]
