@@ -1,0 +1,148 @@
+"""Pictures of any size as the batch of pixels a detector reads."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from engine.errors import CheckpointRefused
+
+FILE_NAME = "preprocessor_config.json"
+MIN_EDGE_PX = 64  # a thinner strip is padded: a feature map needs a few cells to choose proposals from
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a detector wants its pictures: resized with their aspect kept, then normalised.
+
+    Attributes:
+        shortest_edge: pixels of the shorter side after resizing.
+        longest_edge: pixels that the longer side may not exceed; wins over `shortest_edge`.
+        mean: of R, G and B on a scale of 0 to 1.
+        std: of R, G and B on a scale of 0 to 1.
+    """
+
+    shortest_edge: int = 800
+    longest_edge: int = 1333
+    mean: tuple[float, float, float] = _IMAGENET_MEAN
+    std: tuple[float, float, float] = _IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        if not (0 < self.shortest_edge <= self.longest_edge):
+            raise CheckpointRefused(
+                f"Pictures cannot be resized to a shortest edge of {self.shortest_edge} and a longest of "
+                f"{self.longest_edge} pixels. Correct {FILE_NAME}."
+            )
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise CheckpointRefused(f"Mean {self.mean} and std {self.std} are not three numbers. Correct {FILE_NAME}.")
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Self:
+        """Read a checkpoint's preprocessor_config.json; what it leaves out has Grounding DINO's defaults.
+
+        Raises:
+            CheckpointRefused: the file is broken.
+        """
+        settings = _settings(folder)
+        try:
+            size = settings.get("size") or {}
+            return cls(
+                shortest_edge=int(size.get("shortest_edge", cls.shortest_edge)),
+                longest_edge=int(size.get("longest_edge", cls.longest_edge)),
+                mean=_three(settings.get("image_mean", _IMAGENET_MEAN)),
+                std=_three(settings.get("image_std", _IMAGENET_STD)),
+            )
+        except (TypeError, ValueError, AttributeError) as error:
+            raise CheckpointRefused(f"{folder / FILE_NAME} cannot be understood: {error}. Correct it.") from error
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings in the words of transformers' `GroundingDinoImageProcessor`."""
+        return {
+            "image_processor_type": "GroundingDinoImageProcessor",
+            "processor_class": "GroundingDinoProcessor",
+            "do_resize": True,
+            "size": {"shortest_edge": self.shortest_edge, "longest_edge": self.longest_edge},
+            "resample": int(Image.Resampling.BILINEAR),
+            "do_rescale": True,
+            "rescale_factor": 1 / 255,
+            "do_normalize": True,
+            "image_mean": list(self.mean),
+            "image_std": list(self.std),
+            "do_pad": True,
+            "format": "coco_detection",
+        }
+
+    def resized_hw(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width in pixels after resizing, rounded as transformers rounds them, at least 1."""
+        short, long = min(height, width), max(height, width)
+        scaled: float = self.shortest_edge
+        if long / short * self.shortest_edge > self.longest_edge:
+            scaled = self.longest_edge * short / long
+        new_short = round(scaled)
+        new_long = long if new_short == short else int(scaled * long / short)
+        new_short, new_long = max(new_short, 1), max(new_long, 1)
+        return (new_short, new_long) if height <= width else (new_long, new_short)
+
+    def resize(self, image: Picture) -> Picture:
+        """One picture (H, W, 3), resized by Pillow's antialiased bilinear filter: the same bytes everywhere."""
+        height, width = self.resized_hw(*image.shape[:2])
+        if (height, width) == image.shape[:2]:
+            return image
+        return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+
+    def resize_batch(self, images: Sequence[Picture]) -> tuple[torch.Tensor, torch.Tensor, list[tuple[int, int]]]:
+        """Resize, normalise and pad on the right and bottom to the largest of the batch.
+
+        Args:
+            images: each (H, W, 3) uint8 RGB.
+
+        Returns:
+            pixel_values (B, 3, H, W) float32, 0 where padded; pixel_mask (B, H, W) int64, 1 on the picture;
+            the resized (height, width) of each picture without padding.
+        """
+        resized = [self.resize(image) for image in images]
+        sizes_hw = [(image.shape[0], image.shape[1]) for image in resized]
+        height = max(MIN_EDGE_PX, *(h for h, _ in sizes_hw))
+        width = max(MIN_EDGE_PX, *(w for _, w in sizes_hw))
+        pixel_values = torch.zeros(len(images), 3, height, width)
+        pixel_mask = torch.zeros(len(images), height, width, dtype=torch.int64)
+        mean = torch.tensor(self.mean)[:, None, None] * 255
+        std = torch.tensor(self.std)[:, None, None] * 255
+        for index, (image, (h, w)) in enumerate(zip(resized, sizes_hw, strict=True)):
+            channels_first = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))  # (3, h, w)
+            pixel_values[index, :, :h, :w] = (channels_first.float() - mean) / std
+            pixel_mask[index, :h, :w] = 1
+        return pixel_values, pixel_mask, sizes_hw
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """The image settings of a checkpoint folder: its own file, or a part of processor_config.json."""
+    for name, key in ((FILE_NAME, None), ("processor_config.json", "image_processor")):
+        path = folder / name
+        if path.is_file():
+            try:
+                found = json.loads(path.read_text(encoding="utf-8"))
+                settings = found[key] if key else found
+            except (ValueError, KeyError, TypeError) as error:
+                raise CheckpointRefused(f"{path} is not readable: {error}. Fetch the checkpoint again.") from error
+            if not isinstance(settings, dict):
+                raise CheckpointRefused(f"{path} holds no settings. Fetch the checkpoint again.")
+            return settings
+    return {}
+
+
+def _three(values: Sequence[float]) -> tuple[float, float, float]:
+    """Exactly three numbers."""
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue

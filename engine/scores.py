@@ -1,0 +1,106 @@
+"""Class-wise scores and boxes in pixels, from what a grounding detector's heads say.
+
+A category's score at a query is the mean probability of its phrase's tokens (the largest over its
+phrases), as in mmdet, Open-GroundingDino and every published AP. docs/decisions/0003-exact-scores.md
+tells why transformers' own post-processing is not used.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from engine.prompts import Span
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Scored boxes of one picture, best first.
+
+    Attributes:
+        boxes: (N, 4) normalised cxcywh.
+        scores: (N,) probabilities.
+        labels: (N,) int64, the index asked for: a category, or a phrase.
+        phrases: (N,) int64, the index of the phrase that gave the score.
+    """
+
+    boxes: torch.Tensor
+    scores: torch.Tensor
+    labels: torch.Tensor
+    phrases: torch.Tensor
+
+
+def phrase_scores(logits: torch.Tensor, spans: Sequence[Span]) -> torch.Tensor:
+    """The mean probability of each phrase's tokens: logits (..., Q, T) to (..., Q, P) in [0, 1]."""
+    probabilities = logits.float().sigmoid()
+    return torch.stack([probabilities[..., start:end].mean(-1) for start, end in spans], dim=-1)
+
+
+def expression_scores(logits: torch.Tensor, span: Span) -> torch.Tensor:
+    """The largest probability of a referring expression's tokens: logits (..., Q, T) to (..., Q)."""
+    return logits[..., span[0] : span[1]].float().sigmoid().amax(-1)
+
+
+def category_scores(phrases: torch.Tensor, owners: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The best phrase of each category.
+
+    Args:
+        phrases: (Q, P) phrase scores.
+        owners: the category of each of the P phrases.
+
+    Returns:
+        scores (Q, C), the phrase that gave each (Q, C) int64, and the C categories in ascending order.
+    """
+    categories = sorted(set(owners))
+    columns = [[p for p, owner in enumerate(owners) if owner == category] for category in categories]
+    best = [phrases[:, own].max(dim=-1) for own in columns]
+    scores = torch.stack([values for values, _ in best], dim=-1)
+    chosen = torch.stack(
+        [torch.tensor(own, device=phrases.device)[index] for own, (_, index) in zip(columns, best, strict=True)], dim=-1
+    )
+    return scores, chosen, torch.tensor(categories, device=phrases.device)
+
+
+def candidates(
+    boxes: torch.Tensor,
+    scores: torch.Tensor,
+    labels: torch.Tensor,
+    phrases: torch.Tensor,
+    *,
+    threshold: float,
+    top_k: int,
+) -> Candidates:
+    """The `top_k` best pairs of query and label that reach `threshold`, over all of them at once.
+
+    A query may answer for several labels; a box list has one label an entry, and no NMS is applied.
+
+    Args:
+        boxes: (Q, 4) normalised cxcywh.
+        scores: (Q, C).
+        labels: (C,) what each column stands for.
+        phrases: (Q, C) the phrase behind each score.
+    """
+    values, order = scores.flatten().sort(descending=True, stable=True)  # (Q * C,)
+    order = order[: min(top_k, int((values >= threshold).sum()))]
+    query, column = order // scores.shape[1], order % scores.shape[1]
+    return Candidates(boxes[query], scores[query, column], labels[column], phrases[query, column])
+
+
+def merged(parts: Sequence[Candidates], top_k: int) -> Candidates:
+    """The `top_k` best of several prompts' candidates for the same picture."""
+    scores = torch.cat([part.scores for part in parts])
+    order = scores.argsort(descending=True, stable=True)[:top_k]
+    return Candidates(
+        torch.cat([part.boxes for part in parts])[order],
+        scores[order],
+        torch.cat([part.labels for part in parts])[order],
+        torch.cat([part.phrases for part in parts])[order],
+    )
+
+
+def pixel_boxes(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Normalised cxcywh (N, 4) as xyxy in pixels of the picture, clipped to it."""
+    center, size = boxes[:, :2].float(), boxes[:, 2:].float()
+    xyxy = torch.cat([center - size / 2, center + size / 2], dim=-1)
+    scale = torch.tensor([width, height, width, height], dtype=torch.float32, device=boxes.device)
+    return xyxy.clamp(0, 1) * scale
