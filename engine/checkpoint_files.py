@@ -1,0 +1,138 @@
+"""What a checkpoint folder must hold, and what it must not, before a library reads it."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.errors import CheckpointRefused, WeightsMissing
+
+_WEIGHTS = "model.safetensors"
+_SHARDS = "model.safetensors.index.json"
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_MAX_JSON_BYTES = 64 * 1024 * 1024  # a large tokenizer.json is 10 MB
+
+_CODE_KEYS = frozenset({"auto_map", "trust_remote_code", "custom_pipelines"})
+_BACKBONES = frozenset({"swin", "resnet", "convnext", "convnextv2", "dinov2", "focalnet", "hiera", "swinv2", "vitdet"})
+_TOKENIZERS = frozenset(
+    {None, "BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend", "PreTrainedTokenizer"}
+)
+
+
+def check_folder(folder: Path, model_types: Sequence[str]) -> dict[str, Any]:
+    """Check every file that decides what is loaded and give the config back.
+
+    Refused: a model type not among `model_types`; keys that make transformers import code
+    (`auto_map`, `trust_remote_code`, attention implementations by hub id); a backbone fetched by name;
+    weights that are only there as pickles.
+
+    Raises:
+        WeightsMissing: no folder, no config or no weights.
+        CheckpointRefused: anything of the above.
+    """
+    if not (folder / "config.json").is_file():
+        raise WeightsMissing(f"No checkpoint at {folder}: config.json is missing. Give a folder that holds one.")
+    config = read_json(folder / "config.json")
+    _refuse_code(config, folder / "config.json")
+    _check_kind(config, folder, model_types)
+    for name in ("tokenizer_config.json", "preprocessor_config.json", "processor_config.json"):
+        if (folder / name).is_file():
+            _refuse_code(read_json(folder / name), folder / name)
+    _check_tokenizer(folder)
+    _check_weights(folder)
+    return config
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        CheckpointRefused: it is no JSON object, or larger than 64 MB.
+    """
+    if path.stat().st_size > _MAX_JSON_BYTES:
+        raise CheckpointRefused(f"{path} is larger than {_MAX_JSON_BYTES >> 20} MB. Fetch the checkpoint again.")
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise CheckpointRefused(f"{path} is no JSON: {error}. Fetch the checkpoint again.") from error
+    if not isinstance(content, dict):
+        raise CheckpointRefused(f"{path} holds no settings. Fetch the checkpoint again.")
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON object, indented, with a new line at the end."""
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _refuse_code(settings: dict[str, Any], path: Path) -> None:
+    """Refuse keys by which transformers imports code from the folder or the hub."""
+    for key, value in _walk(settings):
+        named_on_hub = key.endswith("_implementation") and _names_a_repository(value)
+        if (key in _CODE_KEYS and value) or key == "_attn_implementation_internal" or named_on_hub:
+            raise CheckpointRefused(f"{path} sets {key!r}, which can run code. Use a checkpoint without it.")
+
+
+def _names_a_repository(value: object) -> bool:
+    """Whether an attention or expert implementation is taken from the hub ("owner/kernel") instead of by name."""
+    return any(
+        "/" in text for text in (value.values() if isinstance(value, dict) else [value]) if isinstance(text, str)
+    )
+
+
+def _walk(value: object, key: str = "") -> Iterator[tuple[str, object]]:
+    """Every key of nested settings with its value."""
+    pending: list[tuple[str, object]] = [(key, value)]
+    while pending:
+        key, value = pending.pop()
+        yield key, value
+        if isinstance(value, dict):
+            pending.extend((str(name), item) for name, item in value.items())
+        elif isinstance(value, list):
+            pending.extend((key, item) for item in value)
+
+
+def _check_kind(config: dict[str, Any], folder: Path, model_types: Sequence[str]) -> None:
+    """Refuse a network we don't know, or one whose parts come from elsewhere."""
+    if config.get("model_type") not in model_types:
+        raise CheckpointRefused(
+            f"{folder} holds a model of type {config.get('model_type')!r}. Use one of {', '.join(model_types)}."
+        )
+    if config.get("use_timm_backbone") or config.get("use_pretrained_backbone") or config.get("backbone"):
+        raise CheckpointRefused(f"{folder} takes its backbone from elsewhere. Use a checkpoint with backbone_config.")
+    for part, known in (("backbone_config", _BACKBONES), ("text_config", frozenset({"bert"}))):
+        settings = config.get(part)
+        if settings is not None and (not isinstance(settings, dict) or settings.get("model_type") not in known):
+            kind = settings.get("model_type") if isinstance(settings, dict) else settings
+            raise CheckpointRefused(f"{folder} has {part} of type {kind!r}. Use one of {', '.join(sorted(known))}.")
+
+
+def _check_tokenizer(folder: Path) -> None:
+    """Refuse a folder without tokenizer, or with one of an unknown class."""
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
+        raise CheckpointRefused(f"{folder} has no tokenizer.json. Fetch the checkpoint again.")
+    path = folder / "tokenizer_config.json"
+    kind = read_json(path).get("tokenizer_class") if path.is_file() else None
+    if kind not in _TOKENIZERS:
+        raise CheckpointRefused(f"{path} names the tokenizer {kind!r}. Use a checkpoint with a BERT tokenizer.")
+
+
+def _check_weights(folder: Path) -> None:
+    """Refuse weights that are absent, incomplete or only there as pickles."""
+    if (folder / _WEIGHTS).is_file():
+        return
+    if (folder / _SHARDS).is_file():
+        shards = read_json(folder / _SHARDS).get("weight_map")
+        names = set(shards.values()) if isinstance(shards, dict) else {""}
+        for name in names:
+            if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+                raise CheckpointRefused(f"{folder / _SHARDS} names {name!r}, no file of this folder. Fetch it again.")
+            if not (folder / name).is_file():
+                raise WeightsMissing(f"{folder} lacks {name}. Fetch the checkpoint again.")
+        return
+    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+    if pickles:
+        raise CheckpointRefused(
+            f"{folder} has its weights only as {pickles[0]}, a pickle, which can run code. Save it as {_WEIGHTS}."
+        )
+    raise WeightsMissing(f"No weights at {folder}: {_WEIGHTS} is missing. Fetch the checkpoint again.")

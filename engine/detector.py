@@ -1,0 +1,74 @@
+"""What every detector can do, whatever network is behind it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import supervision as sv
+
+from engine.errors import PromptError, quoted
+from engine.ontology import Ontology
+from engine.preprocessing import Picture
+from engine.prompts import Span
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A sentence with the phrases to find boxes for.
+
+    Attributes:
+        text: the sentence as people wrote it.
+        spans: the characters [start, end) of each phrase; a detection's `class_id` is an index into them.
+
+    Raises:
+        PromptError: there is no phrase, or a span is outside the text.
+    """
+
+    text: str
+    spans: tuple[Span, ...]
+
+    def __post_init__(self) -> None:
+        if not self.spans:
+            raise PromptError(f"Caption {quoted(self.text)} names nothing to find. Write a sentence with a noun.")
+        for start, end in self.spans:
+            if not 0 <= start < end <= len(self.text):
+                raise PromptError(
+                    f"Span {start}:{end} is not inside the {len(self.text)} characters of {quoted(self.text)}. "
+                    "Give [start, end)."
+                )
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """The text of each span."""
+        return tuple(self.text[start:end] for start, end in self.spans)
+
+
+class Detector(Protocol):
+    """Finds what words describe. Results are `sv.Detections`, best first, one class an entry:
+
+    `xyxy` float32 pixels of the picture, clipped to it; `confidence` a probability; `class_id`;
+    `data["class_name"]` and `data["phrase"]`, the words that gave the score.
+    """
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "cpu", "cuda", "mps"."""
+
+    def detect(
+        self, images: Sequence[Picture], ontology: Ontology, *, threshold: float = 0.3, top_k: int = 300
+    ) -> list[sv.Detections]:
+        """The objects of each category on each picture; `class_id` is an index into `ontology.categories`."""
+
+    def ground(
+        self, images: Sequence[Picture], captions: Sequence[str | Caption], *, threshold: float = 0.3
+    ) -> list[sv.Detections]:
+        """The boxes of each phrase of each picture's own caption; `class_id` is an index into its phrases."""
+
+    def refer(
+        self, images: Sequence[Picture], expressions: Sequence[str], *, threshold: float = 0.3
+    ) -> list[sv.Detections]:
+        """The one box that each picture's own expression means, or none below the threshold."""

@@ -1,0 +1,257 @@
+"""Grounding DINO and its kin (MM-Grounding-DINO, LLMDet) through transformers, with exact class-wise scores."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import supervision as sv
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from engine import scores
+from engine.captions import caption_of
+from engine.detector import Caption
+from engine.devices import autocast_dtype, pick_device
+from engine.errors import EngineError, PromptError, quoted
+from engine.ontology import Category, Ontology
+from engine.preprocessing import Picture, Preprocessing
+from engine.prompts import MAX_TOKENS, PackedPrompt, Prompt, Span, encode, longest_block, pack
+
+TOP_K = 300  # pairs of query and label that the published protocols keep
+
+
+class GroundingDetector:
+    """A `Detector` over transformers' `GroundingDinoForObjectDetection` or `MMGroundingDinoForObjectDetection`.
+
+    A picture's result does not depend on its neighbours: only pictures of one resized size share a forward
+    pass, because a backbone sees the padding at a picture's border, and a prompt is never padded. On a CPU
+    each picture goes alone, which makes the independence exact; on a GPU batches differ by rounding.
+
+    Calls from several threads take turns, a forward pass at a time. The model is put in eval mode: who
+    trains it calls `model.train()` again.
+
+    Attributes:
+        model: the network, on `device`.
+        tokenizer: the network's own, fast.
+        preprocessing: how it wants its pictures.
+        name: what people call it.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        preprocessing: Preprocessing,
+        *,
+        name: str = "detector",
+        device: str | torch.device = "cpu",
+        batch_size: int | None = None,
+        precision: torch.dtype | None = None,
+    ) -> None:
+        """Args:
+        batch_size: pictures a forward pass; 1 on a CPU and 8 elsewhere when None.
+        precision: of autocast; when None bfloat16 on a CUDA device that has it, else no autocast.
+        """
+        self._device = device if isinstance(device, torch.device) else pick_device(device)
+        self.model = model.to(self._device).eval()
+        self.tokenizer = tokenizer
+        self.preprocessing = preprocessing
+        self.name = name
+        self._batch_size = batch_size or (1 if self._device.type == "cpu" else 8)
+        self._precision = precision or autocast_dtype(self._device)
+        self._lock = threading.Lock()
+        self._max_tokens = min(MAX_TOKENS, int(model.config.max_text_len))
+        self._block_tokens = min(self._max_tokens, int(model.config.text_config.max_position_embeddings))
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "cpu", "cuda", "mps"."""
+        return str(self._device)
+
+    def detect(
+        self, images: Sequence[Picture], ontology: Ontology, *, threshold: float = 0.3, top_k: int = TOP_K
+    ) -> list[sv.Detections]:
+        """The objects of each category on each picture, best first.
+
+        Categories that do not fit into one prompt are asked for in several; the `top_k` best are taken over
+        all. No NMS is applied (`detections.with_nms(0.5)` removes doubles within a class).
+
+        Args:
+            images: each (H, W, 3) uint8 RGB, upright, of any size.
+            ontology: what to look for; `class_id` is an index into its categories.
+            threshold: the lowest score kept, 0 to 1.
+            top_k: at most so many boxes a picture.
+
+        Raises:
+            PromptError: a category that the detector cannot read, by name.
+        """
+        _check(images, threshold)
+        packs = pack(ontology, self.tokenizer, self._max_tokens, self._block_tokens)
+        phrases = [phrase for packed in packs for phrase in packed.phrases]
+        found: list[sv.Detections | None] = [None] * len(images)
+        for group in self._groups(images):
+            parts = self._candidates([images[index] for index in group], packs, threshold, top_k)
+            for index, candidates in zip(group, parts, strict=True):
+                found[index] = _detections(candidates, images[index], ontology.names, phrases)
+        return [result for result in found if result is not None]
+
+    def ground(
+        self, images: Sequence[Picture], captions: Sequence[str | Caption], *, threshold: float = 0.3
+    ) -> list[sv.Detections]:
+        """The boxes of each phrase of each picture's own caption, best first.
+
+        Args:
+            images: each (H, W, 3) uint8 RGB, upright, of any size.
+            captions: one a picture; of a plain sentence `engine.captions` finds the phrases.
+            threshold: the lowest score kept, 0 to 1.
+
+        Raises:
+            PromptError: a caption longer than the detector reads, or without a phrase.
+        """
+        _check(images, threshold, len(captions))
+        asked = [caption if isinstance(caption, Caption) else caption_of(caption) for caption in captions]
+        packs = {caption: self._caption_pack(caption) for caption in asked}
+        results = []
+        for image, caption in zip(images, asked, strict=True):
+            (candidates,) = self._candidates([image], [packs[caption]], threshold, TOP_K)
+            results.append(_detections(candidates, image, caption.phrases, caption.phrases))
+        return results
+
+    def refer(
+        self, images: Sequence[Picture], expressions: Sequence[str], *, threshold: float = 0.3
+    ) -> list[sv.Detections]:
+        """The one box that each picture's own expression means, or none below the threshold.
+
+        The score is the largest probability of the expression's tokens ([CLS], [SEP] and '.' apart), as in
+        the RefCOCO protocol of MM-Grounding-DINO.
+
+        Args:
+            images: each (H, W, 3) uint8 RGB, upright, of any size.
+            expressions: one a picture, such as "the red car on the left"; a '.' or '?' in it is dropped.
+            threshold: the lowest score kept, 0 to 1.
+
+        Raises:
+            PromptError: an expression longer than the detector reads, or without a word.
+        """
+        _check(images, threshold, len(expressions))
+        ontologies = [Ontology((Category(expression),)) for expression in expressions]
+        results = []
+        for image, ontology in zip(images, ontologies, strict=True):
+            (packed,) = pack(ontology, self.tokenizer, self._max_tokens, self._block_tokens)
+            logits, boxes = self._forward([image], packed.prompt)
+            values = scores.expression_scores(logits[0], packed.prompt.spans[0])[:, None]  # (Q, 1)
+            first = torch.zeros_like(values, dtype=torch.int64)
+            best = scores.candidates(boxes[0], values, first[0], first, threshold=threshold, top_k=1)
+            results.append(_detections(best, image, ontology.names, packed.phrases))
+        return results
+
+    def _groups(self, images: Sequence[Picture]) -> Iterator[list[int]]:
+        """Indices of pictures that share a forward pass: of one resized size, `batch_size` at most."""
+        by_size: dict[tuple[int, int], list[int]] = {}
+        for index, image in enumerate(images):
+            by_size.setdefault(self.preprocessing.resized_hw(*image.shape[:2]), []).append(index)
+        for indices in by_size.values():
+            for start in range(0, len(indices), self._batch_size):
+                yield indices[start : start + self._batch_size]
+
+    def _candidates(
+        self, images: Sequence[Picture], packs: Sequence[PackedPrompt], threshold: float, top_k: int
+    ) -> list[scores.Candidates]:
+        """The best candidates of pictures of one resized size over all prompts; phrases are counted through."""
+        parts: list[list[scores.Candidates]] = [[] for _ in images]
+        first_phrase = 0
+        for packed in packs:
+            logits, boxes = self._forward(images, packed.prompt)
+            for row, part in enumerate(parts):
+                phrases = scores.phrase_scores(logits[row], packed.prompt.spans)  # (Q, P)
+                values, chosen, labels = scores.category_scores(phrases, packed.categories)
+                chosen = chosen + first_phrase
+                part.append(scores.candidates(boxes[row], values, labels, chosen, threshold=threshold, top_k=top_k))
+            first_phrase += len(packed.phrases)
+        return [scores.merged(part, top_k) for part in parts]
+
+    def _caption_pack(self, caption: Caption) -> PackedPrompt:
+        """The caption as one prompt whose categories are its phrases."""
+        prompt = _caption_prompt(caption.text, caption.spans, self.tokenizer)
+        if len(prompt.input_ids) > self._max_tokens or longest_block(prompt) > self._block_tokens:
+            raise PromptError(
+                f"Caption {quoted(caption.text)} takes {len(prompt.input_ids)} tokens; the detector reads "
+                f"{self._max_tokens}, and {self._block_tokens} a sentence. Shorten it."
+            )
+        return PackedPrompt(prompt, caption.phrases, tuple(range(len(caption.spans))))
+
+    def _forward(self, images: Sequence[Picture], prompt: Prompt) -> tuple[torch.Tensor, torch.Tensor]:
+        """Last-layer logits (B, Q, T) and normalised cxcywh (B, Q, 4) of pictures of one size, float32 on the CPU."""
+        pixel_values, pixel_mask, _ = self.preprocessing.resize_batch(images)
+        ids = torch.tensor(prompt.input_ids, device=self._device).expand(len(images), -1)  # (B, T)
+        with self._lock, torch.no_grad():
+            self.model.eval()
+            with self._autocast():
+                outputs = self.model(
+                    pixel_values=pixel_values.to(self._device),
+                    pixel_mask=pixel_mask.to(self._device),
+                    input_ids=ids,
+                    attention_mask=torch.ones_like(ids),
+                )
+            if self._precision is None:
+                logits, boxes = outputs.logits, outputs.pred_boxes
+            else:
+                logits, boxes = _last_heads(self.model, outputs, torch.ones_like(ids, dtype=torch.bool))
+            return logits[..., : ids.shape[1]].float().cpu(), boxes.float().cpu()
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        """Lower precision for the forward pass where the device has it."""
+        if self._precision is None:
+            return nullcontext()
+        return torch.autocast(self._device.type, dtype=self._precision)
+
+
+def _last_heads(model: PreTrainedModel, outputs: object, text_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits and boxes of the last decoder layer in float32: bfloat16 has 8 bits, a box in 1000 pixels needs more."""
+    hidden = outputs.intermediate_hidden_states[:, -1].float()  # type: ignore[attr-defined]
+    if outputs.intermediate_hidden_states.shape[1] > 1:  # type: ignore[attr-defined]
+        reference = outputs.intermediate_reference_points[:, -2]  # type: ignore[attr-defined]
+    else:
+        reference = outputs.init_reference_points  # type: ignore[attr-defined]
+    text = outputs.encoder_last_hidden_state_text.float()  # type: ignore[attr-defined]
+    logits = model.class_embed[-1](vision_hidden_state=hidden, text_hidden_state=text, text_token_mask=text_mask)
+    boxes = (model.bbox_embed[-1](hidden) + torch.special.logit(reference.float(), eps=1e-5)).sigmoid()
+    return logits, boxes
+
+
+def _caption_prompt(text: str, spans: Sequence[Span], tokenizer: PreTrainedTokenizerBase) -> Prompt:
+    """The caption's tokens; a '.' is put at its end where there is none."""
+    return encode(text if text.rstrip().endswith((".", "?")) else text + ".", spans, tokenizer)
+
+
+def _check(images: Sequence[Picture], threshold: float, texts: int | None = None) -> None:
+    """Refuse what is no picture, no probability, or not one text a picture."""
+    if not 0 <= threshold <= 1:
+        raise EngineError(f"Threshold {threshold:g} is not between 0 and 1. Give a probability, for example 0.3.")
+    if texts is not None and texts != len(images):
+        raise EngineError(f"{len(images)} pictures came with {texts} texts. Give one a picture.")
+    for image in images:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise EngineError(
+                f"A picture is {image.dtype} of shape {image.shape}, not uint8 (H, W, 3). "
+                "Read it with common.images.read_image."
+            )
+
+
+def _detections(
+    found: scores.Candidates, image: Picture, names: Sequence[str], phrases: Sequence[str]
+) -> sv.Detections:
+    """Candidates as supervision's type, in pixels of the picture; boxes clipped to nothing are left out."""
+    boxes = scores.pixel_boxes(found.boxes, *image.shape[:2]).numpy()
+    real = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    labels = found.labels.numpy()[real]
+    return sv.Detections(
+        xyxy=boxes[real],
+        confidence=found.scores.numpy()[real],
+        class_id=labels,
+        data={
+            "class_name": np.array([names[label] for label in labels], dtype=object),
+            "phrase": np.array([phrases[phrase] for phrase in found.phrases.numpy()[real]], dtype=object),
+        },
+    )

@@ -1,0 +1,250 @@
+import threading
+
+import numpy as np
+import pytest
+import supervision as sv
+import torch
+
+from engine.detector import Caption, Detector
+from engine.errors import EngineError, PromptError
+from engine.grounding import GroundingDetector
+from engine.ontology import Category, Ontology
+from engine.preprocessing import Picture, Preprocessing
+from engine.prompts import encode
+from engine.scores import phrase_scores, pixel_boxes
+from tests.tiny_checkpoint import Backbone, Family, tiny_model, tiny_tokenizer
+
+ONTOLOGY = Ontology.from_prompt("cat. red car. dog.")
+SIZES = [(100, 140), (140, 100), (100, 140), (60, 200), (96, 96), (300, 400), (100, 140)]
+
+
+def picture(height: int, width: int, seed: int = 0) -> Picture:
+    """Blocks of colour: noise would look the same everywhere."""
+    small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    rows, columns = np.arange(height) * 6 // height, np.arange(width) * 6 // width
+    return np.ascontiguousarray(small[rows][:, columns])
+
+
+PICTURES = [picture(height, width, seed) for seed, (height, width) in enumerate(SIZES)]
+
+
+def detector(family: Family, backbone: Backbone = "swin", **settings: object) -> GroundingDetector:
+    return GroundingDetector(
+        tiny_model(family, backbone),
+        tiny_tokenizer(),
+        Preprocessing(96, 160),
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def assert_same(one: sv.Detections, other: sv.Detections, tolerance: float) -> None:
+    assert len(one) == len(other) > 0
+    assert one.confidence is not None
+    assert other.confidence is not None
+    np.testing.assert_allclose(one.confidence, other.confidence, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(one.xyxy, other.xyxy, rtol=0, atol=tolerance)
+    np.testing.assert_array_equal(one.class_id, other.class_id)
+
+
+def test_it_is_a_detector(tiny_detector: GroundingDetector) -> None:
+    door: Detector = tiny_detector
+    assert (door.name, door.device) == ("tiny", "cpu")
+
+
+def test_every_detection_has_one_category_a_probability_and_a_box_inside(tiny_detector: GroundingDetector) -> None:
+    for image, found in zip(PICTURES, tiny_detector.detect(PICTURES, ONTOLOGY, threshold=0), strict=True):
+        assert found.confidence is not None
+        assert found.class_id is not None
+        assert len(found) == 60  # 20 queries x 3 categories
+        assert found.xyxy.dtype == np.float32
+        assert (np.diff(found.confidence) <= 0).all()
+        assert ((found.confidence >= 0) & (found.confidence <= 1)).all()
+        assert [ONTOLOGY.names[label] for label in found.class_id] == list(found.data["class_name"])
+        assert set(found.data["phrase"]) == {"cat", "red car", "dog"}
+        assert (found.xyxy[:, 2:] > found.xyxy[:, :2]).all()
+        assert (found.xyxy >= 0).all()
+        assert (found.xyxy <= np.array([image.shape[1], image.shape[0]] * 2)).all()
+
+
+@pytest.mark.parametrize("family", ["mm-grounding-dino", "grounding-dino"])
+def test_scores_and_boxes_are_those_of_the_plain_forward_pass(family: Family) -> None:
+    ours = detector(family)
+    found = ours.detect([PICTURES[0]], Ontology.from_prompt("red car"), threshold=0)[0]
+    values, mask, _ = ours.preprocessing.resize_batch([PICTURES[0]])
+    prompt = encode("red car.", [(0, 7)], ours.tokenizer)
+    ids = torch.tensor([prompt.input_ids])
+    with torch.no_grad():
+        raw = ours.model(pixel_values=values, pixel_mask=mask, input_ids=ids, attention_mask=torch.ones_like(ids))
+    expected, order = phrase_scores(raw.logits[0], [(1, 3)])[:, 0].sort(descending=True)
+    np.testing.assert_array_equal(found.confidence, expected.numpy())
+    np.testing.assert_array_equal(found.xyxy, pixel_boxes(raw.pred_boxes[0][order], 100, 140).numpy())
+
+
+@pytest.mark.parametrize("backbone", ["swin", "resnet"])
+@pytest.mark.parametrize("family", ["mm-grounding-dino", "grounding-dino"])
+def test_a_picture_alone_gives_bit_for_bit_what_it_gives_among_others(family: Family, backbone: Backbone) -> None:
+    ours = detector(family, backbone)
+    together = ours.detect(PICTURES, ONTOLOGY, threshold=0)
+    for image, found in zip(PICTURES, together, strict=True):
+        assert_same(found, ours.detect([image], ONTOLOGY, threshold=0)[0], tolerance=0)
+
+
+@pytest.mark.parametrize("backbone", ["swin", "resnet"])
+@pytest.mark.parametrize("family", ["mm-grounding-dino", "grounding-dino"])
+def test_a_picture_in_a_batch_of_mixed_sizes_gives_what_it_gives_alone(family: Family, backbone: Backbone) -> None:
+    batched = detector(family, backbone, batch_size=4)
+    for image, found in zip(PICTURES, batched.detect(PICTURES, ONTOLOGY, threshold=0), strict=True):
+        assert_same(found, batched.detect([image], ONTOLOGY, threshold=0)[0], tolerance=1e-4)
+
+
+def test_padding_would_leak_into_a_neighbour_hence_one_size_a_batch() -> None:
+    """Why pictures are grouped: in one padded batch the same picture gives other logits."""
+    ours = detector("mm-grounding-dino")
+    ids = torch.tensor([encode("cat.", [(0, 3)], ours.tokenizer).input_ids])
+
+    def logits(*images: Picture) -> torch.Tensor:
+        values, mask, _ = ours.preprocessing.resize_batch(images)
+        with torch.no_grad():
+            outputs = ours.model(pixel_values=values, pixel_mask=mask, input_ids=ids.expand(len(images), -1))
+        best: torch.Tensor = outputs.logits[0, :, 1].sort().values
+        return best
+
+    assert (logits(PICTURES[0]) - logits(PICTURES[0], PICTURES[1])).abs().max() > 1e-3
+
+
+def test_a_score_does_not_depend_on_prompts_that_share_the_request(tiny_detector: GroundingDetector) -> None:
+    """Two hundred categories take several prompts; each category keeps its own index."""
+    names = [f"cat {number}" for number in range(200)]
+    found = tiny_detector.detect([PICTURES[0]], Ontology.from_names(names), threshold=0, top_k=10_000)[0]
+    assert found.class_id is not None
+    assert sorted(set(found.class_id)) == list(range(200))
+    assert list(found.data["class_name"]) == [names[label] for label in found.class_id]
+    assert list(found.data["phrase"]) == [names[label] for label in found.class_id]
+    best = tiny_detector.detect([PICTURES[0]], Ontology.from_names(names), threshold=0, top_k=7)[0]
+    np.testing.assert_array_equal(best.confidence, found.confidence[:7] if found.confidence is not None else None)
+
+
+def test_a_category_of_two_phrases_scores_the_better_one(tiny_detector: GroundingDetector) -> None:
+    pet = Ontology((Category("pet", ("cat", "dog")),))
+    both = tiny_detector.detect([PICTURES[0]], Ontology.from_prompt("cat. dog"), threshold=0)[0]
+    found = tiny_detector.detect([PICTURES[0]], pet, threshold=0)[0]
+    assert len(found) == 20
+    assert set(found.data["class_name"]) == {"pet"}
+    assert set(found.data["phrase"]) <= {"cat", "dog"}
+    assert found.confidence is not None
+    assert both.confidence is not None
+    assert found.confidence[0] == both.confidence[0]
+
+
+def test_thresholds_only_cut_the_list(tiny_detector: GroundingDetector) -> None:
+    everything = tiny_detector.detect([PICTURES[0]], ONTOLOGY, threshold=0)[0]
+    assert everything.confidence is not None
+    middle = float(everything.confidence[10])
+    assert len(tiny_detector.detect([PICTURES[0]], ONTOLOGY, threshold=middle)[0]) == 11
+    nothing = tiny_detector.detect([PICTURES[0]], ONTOLOGY, threshold=1)[0]
+    assert len(nothing) == 0
+    assert list(nothing.data["class_name"]) == list(nothing.data["phrase"]) == []
+
+
+def test_no_pictures_give_no_results(tiny_detector: GroundingDetector) -> None:
+    assert tiny_detector.detect([], ONTOLOGY) == []
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (2, 2)])
+def test_a_picture_of_a_pixel_a_side_is_no_trouble(tiny_detector: GroundingDetector, size: tuple[int, int]) -> None:
+    assert len(tiny_detector.detect([picture(*size)], ONTOLOGY, threshold=0)) == 1
+
+
+@pytest.mark.parametrize("name", ["a/b", "${x}", "<script>", "yes", "🐈", "ok\nthen", "naïve"])
+def test_unusual_categories_come_back_as_they_were_given(tiny_detector: GroundingDetector, name: str) -> None:
+    found = tiny_detector.detect([PICTURES[0]], Ontology.from_names(["cat", name]), threshold=0)[0]
+    assert set(found.data["class_name"]) == {"cat", name}
+
+
+def test_each_phrase_of_a_caption_gets_its_boxes(tiny_detector: GroundingDetector) -> None:
+    caption = Caption("A red car on the left, a dog", ((2, 9), (25, 28)))
+    found = tiny_detector.ground([PICTURES[0]], [caption], threshold=0)[0]
+    assert found.class_id is not None
+    assert {(label, phrase) for label, phrase in zip(found.class_id, found.data["phrase"], strict=True)} == {
+        (0, "red car"),
+        (1, "dog"),
+    }
+
+
+def test_captions_of_one_batch_do_not_mix(tiny_detector: GroundingDetector) -> None:
+    images = [PICTURES[0], PICTURES[1]]
+    captions = ["a red car and a dog", "the cat. a ball"]
+    together = tiny_detector.ground(images, captions, threshold=0)
+    for image, caption, found in zip(images, captions, together, strict=True):
+        assert_same(found, tiny_detector.ground([image], [caption], threshold=0)[0], tolerance=0)
+    assert set(together[1].data["phrase"]) == {"cat", "ball"}
+
+
+def test_a_caption_that_is_too_long_is_refused(tiny_detector: GroundingDetector) -> None:
+    with pytest.raises(PromptError, match=r"takes 303 tokens; the detector reads 256"):
+        tiny_detector.ground([PICTURES[0]], ["cat " * 300])
+
+
+def test_an_expression_gets_its_best_box_or_none(tiny_detector: GroundingDetector) -> None:
+    images = [PICTURES[0], PICTURES[1]]
+    found = tiny_detector.refer(images, ["the red car on the left", "Dog?"], threshold=0)
+    assert [len(one) for one in found] == [1, 1]
+    assert [list(one.data["class_name"]) for one in found] == [["the red car on the left"], ["Dog?"]]
+    assert [len(one) for one in tiny_detector.refer(images, ["cat", "dog"], threshold=1)] == [0, 0]
+
+
+def test_an_expression_scores_its_best_word_and_not_the_full_stop(tiny_detector: GroundingDetector) -> None:
+    found = tiny_detector.refer([PICTURES[0]], ["red car"], threshold=0)[0]
+    values, mask, _ = tiny_detector.preprocessing.resize_batch([PICTURES[0]])
+    ids = torch.tensor([encode("red car.", [], tiny_detector.tokenizer).input_ids])
+    with torch.no_grad():
+        raw = tiny_detector.model(pixel_values=values, pixel_mask=mask, input_ids=ids)
+    assert found.confidence is not None
+    assert found.confidence[0] == raw.logits[0, :, 1:3].sigmoid().max().item()
+
+
+def test_one_text_a_picture_is_needed(tiny_detector: GroundingDetector) -> None:
+    with pytest.raises(EngineError, match="2 pictures came with 1 texts"):
+        tiny_detector.refer(PICTURES[:2], ["cat"])
+    with pytest.raises(EngineError, match="1 pictures came with 0 texts"):
+        tiny_detector.ground(PICTURES[:1], [])
+
+
+@pytest.mark.parametrize("shape", [(10, 10), (10, 10, 4), (0, 10, 3)])
+def test_what_is_no_picture_is_refused(tiny_detector: GroundingDetector, shape: tuple[int, ...]) -> None:
+    with pytest.raises(EngineError, match=r"read_image"):
+        tiny_detector.detect([np.zeros(shape, np.uint8)], ONTOLOGY)
+
+
+def test_a_threshold_that_is_no_probability_is_refused(tiny_detector: GroundingDetector) -> None:
+    with pytest.raises(EngineError, match="Threshold 30 is not between 0 and 1"):
+        tiny_detector.detect(PICTURES[:1], ONTOLOGY, threshold=30)
+
+
+def test_lower_precision_keeps_the_boxes_in_float32() -> None:
+    """The heads run in float32 on what bfloat16 layers computed: scores are close, boxes not in steps of 1/256."""
+    found = detector("mm-grounding-dino", precision=torch.bfloat16).detect([PICTURES[0]], ONTOLOGY, threshold=0)[0]
+    exact = detector("mm-grounding-dino").detect([PICTURES[0]], ONTOLOGY, threshold=0)[0]
+    assert found.confidence is not None
+    assert exact.confidence is not None
+    np.testing.assert_allclose(found.confidence[:5], exact.confidence[:5], atol=0.05)
+    normalised = found.xyxy / np.array([140, 100, 140, 100], np.float32)
+    assert (normalised.astype(np.float32) != torch.from_numpy(normalised).bfloat16().float().numpy()).mean() > 0.5
+
+
+def test_threads_take_turns(tiny_detector: GroundingDetector) -> None:
+    expected = tiny_detector.detect(PICTURES, ONTOLOGY, threshold=0)
+    results: dict[int, list[sv.Detections]] = {}
+
+    def work(index: int) -> None:
+        results[index] = tiny_detector.detect(PICTURES, ONTOLOGY, threshold=0)
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for found in results.values():
+        for one, other in zip(found, expected, strict=True):
+            assert_same(one, other, tolerance=0)
+    assert len(results) == 3
