@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from training.layer_outputs import LayerOutputs, layer_outputs
 from training.matcher import Matches, giou, match
+from training.targets import PaddedTargets, Targets, pad_targets
 
 __all__ = ["CriterionConfig", "GroundingCriterion", "LayerOutputs", "Targets", "layer_outputs"]
 
@@ -25,7 +26,7 @@ class CriterionConfig:
     loss_giou: float = 2.0
     alpha: float = 0.25  # focal balance: weight of a positive token
     gamma: float = 2.0  # focal focus
-    iou_aware: bool = False  # a positive token's target is IoU^0.5 instead of 1, see `_iou_aware_loss`
+    iou_aware: bool = False  # a positive token's target is IoU^0.5 instead of 1, see `iou_aware_loss`
 
     def __post_init__(self) -> None:
         weights = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "iou_aware"}
@@ -34,32 +35,6 @@ class CriterionConfig:
             faults.append(f"alpha is {self.alpha:g}, it must be at most 1")
         if faults:
             raise ValueError("Loss settings: " + "; ".join(faults) + ".")
-
-
-@dataclass(frozen=True)
-class Targets:
-    """The labelled boxes of one image and the tokens that name each.
-
-    Attributes:
-        boxes: (N, 4) float, cxcywh in [0, 1] of the image before padding.
-        positive_map: (N, T) bool, true where a prompt token belongs to the box's phrase (to several spans if need be).
-    """
-
-    boxes: Tensor
-    positive_map: Tensor
-
-    def __post_init__(self) -> None:
-        if self.boxes.ndim != 2 or self.boxes.shape[1] != 4:
-            raise ValueError(f"Target boxes must be (N, 4), not {tuple(self.boxes.shape)}.")
-        if self.positive_map.ndim != 2 or len(self.positive_map) != len(self.boxes):
-            shape = tuple(self.positive_map.shape)
-            raise ValueError(f"A positive map for {len(self.boxes)} boxes must be ({len(self.boxes)}, T), not {shape}.")
-        if not bool(self.positive_map.any(-1).all()):
-            raise ValueError("A target box has no token in its positive map. Leave out boxes the prompt does not name.")
-
-    def to(self, device: torch.device | str) -> "Targets":
-        """The same targets on another device."""
-        return Targets(self.boxes.to(device), self.positive_map.to(device))
 
 
 class GroundingCriterion(nn.Module):
@@ -88,14 +63,14 @@ class GroundingCriterion(nn.Module):
         Raises:
             ValueError: the number of targets, or the width of a positive map, does not fit the batch.
         """
-        padded = _pad(targets, text_mask)
+        padded = pad_targets(targets, text_mask)
         terms: dict[str, Tensor] = {}
         for index, (logits, boxes) in enumerate(zip(layers.logits, layers.boxes, strict=True)):
             terms |= self._layer(str(index), logits, boxes, padded, text_mask)
         return terms | self._layer("enc", layers.encoder_logits, layers.encoder_boxes, padded, text_mask)
 
     def _layer(
-        self, name: str, logits: Tensor, boxes: Tensor, targets: "_Padded", text_mask: Tensor
+        self, name: str, logits: Tensor, boxes: Tensor, targets: PaddedTargets, text_mask: Tensor
     ) -> dict[str, Tensor]:
         logits = logits.float().masked_fill(~text_mask[:, None], 0.0)  # -inf in a masked token would give NaN gradients
         boxes = boxes.float()
@@ -103,25 +78,24 @@ class GroundingCriterion(nn.Module):
         matched = boxes[found.image, found.query]  # (M, 4)
         wanted = targets.boxes[found.image, found.target]
         matched_giou, matched_iou = giou(matched, wanted)
-        boxes_total = max(sum(targets.counts), 1)
         classes = self._class_loss(logits, targets, found, matched_iou.detach()) * text_mask[:, None]
         return {
-            f"class_{name}": self.config.loss_class * classes.sum() / boxes_total,
-            f"l1_{name}": self.config.loss_l1 * (matched - wanted).abs().sum() / boxes_total,
-            f"giou_{name}": self.config.loss_giou * (1 - matched_giou).sum() / boxes_total,
+            f"class_{name}": self.config.loss_class * classes.sum() / targets.total,
+            f"l1_{name}": self.config.loss_l1 * (matched - wanted).abs().sum() / targets.total,
+            f"giou_{name}": self.config.loss_giou * (1 - matched_giou).sum() / targets.total,
         }
 
-    def _class_loss(self, logits: Tensor, targets: "_Padded", found: Matches, iou: Tensor) -> Tensor:
+    def _class_loss(self, logits: Tensor, targets: PaddedTargets, found: Matches, iou: Tensor) -> Tensor:
         positive = torch.zeros_like(logits)
         positive[found.image, found.query] = targets.positive_map[found.image, found.target]
         if not self.config.iou_aware:
-            return _focal_loss(logits, positive, self.config.alpha, self.config.gamma)
+            return focal_loss(logits, positive, self.config.alpha, self.config.gamma)
         quality = torch.zeros_like(logits[..., :1])
         quality[found.image, found.query] = iou.clamp(min=0)[:, None]
-        return _iou_aware_loss(logits, positive, quality, self.config.alpha, self.config.gamma)
+        return iou_aware_loss(logits, positive, quality, self.config.alpha, self.config.gamma)
 
 
-def _focal_loss(logits: Tensor, positive: Tensor, alpha: float, gamma: float) -> Tensor:
+def focal_loss(logits: Tensor, positive: Tensor, alpha: float, gamma: float) -> Tensor:
     """Focal loss of each token (Lin et al., arXiv:1708.02002), (B, Q, T)."""
     scores = logits.sigmoid()
     cross_entropy = F.binary_cross_entropy_with_logits(logits, positive, reduction="none")
@@ -129,7 +103,7 @@ def _focal_loss(logits: Tensor, positive: Tensor, alpha: float, gamma: float) ->
     return cross_entropy * weight
 
 
-def _iou_aware_loss(logits: Tensor, positive: Tensor, quality: Tensor, alpha: float, gamma: float) -> Tensor:
+def iou_aware_loss(logits: Tensor, positive: Tensor, quality: Tensor, alpha: float, gamma: float) -> Tensor:
     """Varifocal loss of each token (Zhang et al., arXiv:2008.13367), (B, Q, T).
 
     A matched query's target is the square root of its IoU and its weight 1. The plain IoU holds the scores of a
@@ -138,31 +112,3 @@ def _iou_aware_loss(logits: Tensor, positive: Tensor, quality: Tensor, alpha: fl
     with torch.no_grad():
         weight = torch.where(positive > 0, 1.0, (1 - alpha) * logits.sigmoid() ** gamma)
     return F.binary_cross_entropy_with_logits(logits, positive * quality.sqrt(), reduction="none") * weight
-
-
-@dataclass(frozen=True)
-class _Padded:
-    """Targets of a batch: boxes (B, N, 4), positive_map (B, N, T) float, and how many rows of each image are real."""
-
-    boxes: Tensor
-    positive_map: Tensor
-    counts: list[int]
-
-
-def _pad(targets: Sequence[Targets], text_mask: Tensor) -> _Padded:
-    images, tokens = text_mask.shape
-    if len(targets) != images:
-        raise ValueError(f"{len(targets)} targets came with a batch of {images} images.")
-    counts = [len(each.boxes) for each in targets]
-    most = max(counts, default=0)
-    boxes = torch.full((images, most, 4), 0.5, device=text_mask.device)
-    positive_map = torch.zeros((images, most, tokens), device=text_mask.device)
-    for index, each in enumerate(targets):
-        width = each.positive_map.shape[1]
-        if width > tokens:
-            raise ValueError(
-                f"A positive map has {width} tokens, but its batch has {tokens}. Use the batch's own prompt."
-            )
-        boxes[index, : counts[index]] = each.boxes
-        positive_map[index, : counts[index], :width] = each.positive_map.float()
-    return _Padded(boxes, positive_map, counts)

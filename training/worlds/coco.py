@@ -4,15 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from common.masks import encode_mask
 from common.publish import published_folder
 from training.worlds.concepts import CONCEPTS
-from training.worlds.scenes import Scene, SceneRules, render_scene
-
-_ASPECTS = (1.0, 4 / 3, 3 / 2, 16 / 9, 3 / 4, 2 / 3)  # width : height
+from training.worlds.scenes import Scene, SceneRules, numbered_scene
 
 
 def write_scenes(
@@ -36,14 +33,12 @@ def write_scenes(
     """
     if count < 1 or longest_px < 64:
         raise ValueError(f"Cannot write {count} scenes of {longest_px} px. Ask for at least 1 scene of 64 px.")
-    everything = range(len(CONCEPTS))
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     with published_folder(folder) as temporary:
         (temporary / "images").mkdir()
         for index in range(count):
-            rng = np.random.default_rng((seed, index))
-            scene = render_scene(rng, _size_hw(rng, longest_px), everything, rules)
+            scene = numbered_scene(seed, index, longest_px=longest_px, rules=rules)
             name = f"{index:06d}.jpg"
             Image.fromarray(scene.image).save(temporary / "images" / name, quality=92)
             height, width = scene.image.shape[:2]
@@ -53,14 +48,6 @@ def write_scenes(
         content = {"images": images, "annotations": annotations, "categories": categories}
         (temporary / "annotations.json").write_text(json.dumps(content), encoding="utf-8")
     return len(annotations)
-
-
-def _size_hw(rng: np.random.Generator, longest_px: int) -> tuple[int, int]:
-    longest = int(rng.integers(longest_px // 2, longest_px + 1))
-    aspect = _ASPECTS[rng.integers(len(_ASPECTS))]
-    if aspect >= 1:
-        return round(longest / aspect), longest
-    return longest, round(longest * aspect)
 
 
 def _rows(scene: Scene, image_id: int, before: int, masks: bool) -> list[dict[str, Any]]:

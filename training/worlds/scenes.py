@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.worlds.backgrounds import Rng, background
+from training.worlds.concepts import CONCEPTS
 from training.worlds.sprites import sprite
 
 _TRIES = 10  # places tried for one thing before it is left out
 _MIN_SIDE_PX = 8
+_ASPECTS = (1.0, 4 / 3, 3 / 2, 16 / 9, 3 / 4, 2 / 3)  # width : height
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,23 @@ def render_scene(rng: Rng, size_hw: tuple[int, int], concepts: Sequence[int], ru
         labels.append(concept)
     canvas = _photographed(rng, canvas, rules)
     return Scene(np.array(canvas), np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64), owner)
+
+
+def numbered_scene(seed: int, index: int, *, longest_px: int = 480, rules: SceneRules | None = None) -> Scene:
+    """Scene number `index` of an endless row that `seed` names, with any of the concepts, of any usual aspect.
+
+    Args:
+        longest_px: longer side of the largest picture; the smallest is half of it.
+
+    Raises:
+        FontMissing: the emoji font is not installed.
+    """
+    rng = np.random.default_rng((seed, index))
+    longest = int(rng.integers(longest_px // 2, longest_px + 1))
+    aspect = _ASPECTS[rng.integers(len(_ASPECTS))]
+    shortest = round(longest / max(aspect, 1 / aspect))
+    size_hw = (shortest, longest) if aspect >= 1 else (longest, shortest)
+    return render_scene(rng, size_hw, range(len(CONCEPTS)), rules)
 
 
 def _posed(rng: Rng, concept: int, short_side: int, rules: SceneRules) -> Image.Image:
