@@ -1,0 +1,137 @@
+/**
+ * Edits on their way to the server: sent one at a time in the order they were made, each with its own
+ * operation id, so that sending one twice changes nothing. An edit leaves the box only when the server
+ * has committed it, or has refused it for good. Knows no network and no storage: both are handed in.
+ */
+
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 15_000;
+
+export class Outbox {
+  #queue = []; // {seq, image_id, edit: {op_id, kind, items}}
+  #sending = false;
+  #failures = 0;
+  #wake = null;
+
+  /**
+   * @param send (imageId, edit) -> Promise of the reply; rejects with an error whose `final` says "never again"
+   * @param storage {all(), put(entry), delete(opId)}, each a Promise; it keeps unsent edits across reloads
+   * @param sleep (ms, onWaker) -> Promise, ended early by the function it hands to `onWaker`
+   */
+  constructor({ send, storage, sleep = defaultSleep, onChange = () => {}, onSent = () => {}, onRefused = () => {} }) {
+    this.send = send;
+    this.storage = storage;
+    this.sleep = sleep;
+    this.onChange = onChange;
+    this.onSent = onSent;
+    this.onRefused = onRefused;
+    this.kept = true; // false: this browser can't keep unsent edits across a reload
+  }
+
+  /** Take up what an earlier visit could not send. Call it before the first `add`. */
+  async restore() {
+    try {
+      this.#queue = (await this.storage.all()).sort((a, b) => a.seq - b.seq);
+    } catch {
+      this.kept = false;
+    }
+    this.onChange();
+    this.#drain();
+  }
+
+  add(imageId, edit) {
+    const last = this.#queue.at(-1)?.seq ?? 0;
+    const entry = { seq: Math.max(last + 1, Date.now()), op_id: edit.op_id, image_id: imageId, edit };
+    this.#queue.push(entry);
+    this.storage.put(entry).catch(() => { this.kept = false; });
+    this.onChange();
+    this.#drain();
+  }
+
+  /** The edits of an image that the server has not confirmed, oldest first. */
+  pending(imageId) {
+    return this.#queue.filter((entry) => entry.image_id === imageId).map((entry) => entry.edit);
+  }
+
+  get unsent() {
+    return this.#queue.length;
+  }
+
+  /** True after a failed attempt, until one succeeds. */
+  get offline() {
+    return this.#failures > 0;
+  }
+
+  /** Try again now: the network came back, or the person asked. */
+  retry() {
+    this.#wake?.();
+  }
+
+  /**
+   * The page is going away: hand the browser what may still be sent. Only the first edit of each image,
+   * because several at once would arrive in any order; the rest waits in the storage for the next visit.
+   */
+  flush(sendLast) {
+    const seen = new Set();
+    for (const entry of this.#queue) {
+      if (seen.has(entry.image_id)) continue;
+      seen.add(entry.image_id);
+      sendLast(entry.image_id, entry.edit);
+    }
+  }
+
+  async #drain() {
+    if (this.#sending) return;
+    this.#sending = true;
+    while (this.#queue.length) await this.#attempt(this.#queue[0]);
+    this.#sending = false;
+  }
+
+  async #attempt(entry) {
+    try {
+      const reply = await this.send(entry.image_id, entry.edit);
+      this.#failures = 0;
+      this.#leave(entry);
+      this.onSent(entry.image_id, entry.edit, reply);
+    } catch (error) {
+      if (error.final) {
+        this.#failures = 0;
+        this.#leave(entry);
+        this.onRefused(entry.image_id, entry.edit, error);
+        return;
+      }
+      this.#failures++;
+      this.onChange(error);
+      await this.sleep(waitFor(this.#failures), (wake) => { this.#wake = wake; });
+      this.#wake = null;
+    }
+  }
+
+  #leave(entry) {
+    this.#queue.shift();
+    this.storage.delete(entry.op_id).catch(() => { this.kept = false; });
+    this.onChange();
+  }
+}
+
+/** Milliseconds before attempt number `failures` + 1: doubling, with a ceiling. */
+export function waitFor(failures) {
+  return Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS);
+}
+
+/** A storage that forgets with the page, for browsers without IndexedDB and for tests. */
+export function memoryStorage(entries = []) {
+  const kept = new Map(entries.map((entry) => [entry.op_id, entry]));
+  return {
+    all: async () => [...kept.values()],
+    put: async (entry) => { kept.set(entry.op_id, entry); },
+    delete: async (opId) => { kept.delete(opId); },
+  };
+}
+
+function defaultSleep(ms, onWaker) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    onWaker(() => { clearTimeout(timer); resolve(); });
+  });
+}

@@ -1,0 +1,150 @@
+/** The prompt: what to find, on this image or on all, and how far a running search has come. */
+
+import { counted } from "./actions.mjs";
+import { enable } from "./dom.mjs";
+import { progressText, watched } from "./jobs.mjs";
+
+const EMPTY_REASON = "Type what to find first, for example: cat. remote control.";
+
+export class PromptBox {
+  #job = null; // id of the search that is running
+
+  /**
+   * @param onFound (imageIds: Set) each time more images have been searched
+   * @param onCategories () when the prompt may have made new categories
+   */
+  constructor({ part, api, session, memory, say, onFound, onCategories }) {
+    Object.assign(this, { api, session, memory, say, onFound, onCategories });
+    this.prompt = part("prompt");
+    this.here = part("detect");
+    this.all = part("detect-all");
+    this.masks = part("detect-masks");
+    this.hint = part("prompt-hint");
+    this.progress = part("detect-progress");
+    this.bar = part("detect-bar");
+    this.text = part("detect-text");
+    this.stopButton = part("detect-stop");
+    this.prompt.addEventListener("input", () => this.#typed());
+    this.prompt.addEventListener("keydown", (event) => this.#key(event));
+    this.here.addEventListener("click", () => this.detect([this.session.imageId]));
+    this.all.addEventListener("click", () => this.detect("all"));
+    this.masks.addEventListener("change", () => memory.write("detectMasks", this.masks.checked));
+    this.stopButton.addEventListener("click", () => this.#stop());
+    this.masks.checked = memory.read("detectMasks", false);
+    this.refresh();
+  }
+
+  /** A dataset's prompt is what was typed here last, else what the server last searched it for. */
+  openDataset(dataset) {
+    this.dataset = dataset;
+    this.#job = null;
+    this.progress.hidden = true;
+    this.prompt.value = dataset ? this.memory.read(`prompt.${dataset.id}`) ?? dataset.prompt ?? "" : "";
+    this.refresh();
+    const running = dataset && this.memory.read(`job.${dataset.id}`);
+    if (running) this.#watch(running, dataset.id, true);
+  }
+
+  refresh() {
+    const reason = this.#reason();
+    enable(this.here, !reason && this.session.imageId !== null, reason || "Open an image first");
+    enable(this.all, !reason && Boolean(this.dataset?.images), reason || "This dataset has no images");
+    this.hint.textContent = this.#job ? "" : this.prompt.value.trim() ? "Enter finds it on this image." : "Name things, a full stop after each.";
+  }
+
+  #reason() {
+    if (!this.dataset) return "Open images first";
+    if (this.#job) return "A search is running. Stop it, or wait for it.";
+    return /[\p{L}\p{N}]/u.test(this.prompt.value) ? "" : EMPTY_REASON;
+  }
+
+  #typed() {
+    if (this.dataset) this.memory.write(`prompt.${this.dataset.id}`, this.prompt.value);
+    this.refresh();
+  }
+
+  #key(event) {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    if (!this.here.disabled) this.detect([this.session.imageId]);
+  }
+
+  async detect(imageIds) {
+    const { dataset } = this;
+    this.#job = "asked"; // the buttons are off until the answer is here: no search is started twice
+    this.#showProgress({ state: "queued", done: 0, total: 0 });
+    try {
+      const request = { prompt: this.prompt.value.trim(), image_ids: imageIds, masks: this.masks.checked };
+      const { job } = await this.api.detect(dataset.id, request);
+      this.memory.write(`job.${dataset.id}`, job);
+      await this.#watch(job, dataset.id);
+    } catch (error) {
+      this.#finish(dataset.id);
+      this.say(error.message, "error");
+    }
+  }
+
+  async #watch(id, datasetId, resumed = false) {
+    this.#job = id;
+    this.refresh();
+    const seen = new Set();
+    let last = null;
+    try {
+      for await (const job of watched(this.api, id)) {
+        if (this.#job !== id) return; // another dataset is shown: its search goes on without us
+        const fresh = new Set((job.images ?? []).filter((imageId) => !seen.has(imageId)));
+        fresh.forEach((imageId) => seen.add(imageId));
+        this.#showProgress(job);
+        if (seen.size && !last) this.onCategories();
+        if (fresh.size && !resumed) this.onFound(fresh);
+        last = job;
+      }
+      this.#finish(datasetId);
+      if (resumed && seen.size) this.onFound(seen);
+      this.onCategories();
+      this.#report(last, resumed);
+    } catch (error) {
+      if (this.#job !== id) return;
+      this.#finish(datasetId);
+      if (!resumed) this.say(error.message, "error"); // a job of an earlier visit may be long forgotten
+    }
+  }
+
+  #report(job, resumed) {
+    if (job.state === "failed") this.say(job.error || "The search failed. See the terminal Groundwork runs in.", "error");
+    else if (resumed) return;
+    else if (job.state === "stopped") this.say(`Stopped after ${counted(job.done, "image")}. What was found is kept.`, "info");
+    else if (!job.detections) this.say("Nothing found. Try another word for it.", "info");
+    else this.say(`Found ${counted(job.detections, "object")} on ${counted(job.done, "image")}.`, "info");
+  }
+
+  #showProgress(job) {
+    this.progress.hidden = false;
+    this.bar.classList.toggle("gw-bar-waiting", !job.total);
+    this.bar.style.setProperty("--gw-fill", `${job.total ? (100 * job.done) / job.total : 0}%`);
+    this.bar.setAttribute("aria-valuenow", String(job.done));
+    this.bar.setAttribute("aria-valuemax", String(job.total || 1));
+    this.text.textContent = progressText(job);
+    this.refresh();
+  }
+
+  #finish(datasetId) {
+    this.#job = null;
+    this.memory.write(`job.${datasetId}`, null);
+    this.progress.hidden = true;
+    this.stopButton.disabled = false;
+    this.refresh();
+  }
+
+  async #stop() {
+    if (!this.#job || this.#job === "asked") return;
+    this.stopButton.disabled = true;
+    this.text.textContent = "Stopping…";
+    try {
+      await this.api.stopJob(this.#job);
+    } catch (error) {
+      this.stopButton.disabled = false;
+      this.say(error.message, "error");
+    }
+  }
+}

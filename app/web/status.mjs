@@ -1,0 +1,48 @@
+/** The bar at the bottom: is everything saved, what just happened, what is left to review. */
+
+import { counted } from "./actions.mjs";
+
+const INFO_MS = 5000;
+
+export class Status {
+  #timer = 0;
+
+  constructor({ part }) {
+    this.save = part("save-state");
+    this.line = part("message");
+    this.review = part("review-state");
+  }
+
+  /** One calm line. kind: 'info' fades, 'busy' stays until replaced, 'error' stays until the next line. */
+  say = (text, kind = "info") => {
+    clearTimeout(this.#timer);
+    this.line.textContent = text;
+    this.line.title = text;
+    this.line.dataset.kind = text ? kind : "";
+    if (kind === "info") this.#timer = setTimeout(() => this.say(""), INFO_MS);
+  };
+
+  showSaving(outbox) {
+    const { text, state, title } = savingText(outbox);
+    this.save.textContent = text;
+    this.save.dataset.state = state;
+    this.save.title = title;
+  }
+
+  showReview(session, shapes) {
+    const pending = shapes.filter((shape) => shape.kind === "prediction").length;
+    const below = session.state.predictions.length - pending;
+    if (!session.ready) this.review.textContent = "";
+    else if (pending) this.review.textContent = `${pending} to review on this image`;
+    else if (session.state.image.done) this.review.textContent = "Done";
+    else this.review.textContent = below ? `Nothing to review · ${below} below the threshold` : "Nothing to review";
+  }
+}
+
+/** What the person may rely on: "Saved" means committed on the server. */
+export function savingText({ unsent, offline, kept }) {
+  if (unsent === 0) return { text: "Saved", state: "saved", title: "Every edit is in the database." };
+  const where = kept ? "Kept in this browser until it is sent." : "This browser can't keep it across a reload: leave the page open.";
+  if (offline) return { text: `Offline · ${unsent} unsent`, state: "offline", title: `${counted(unsent, "edit")} not sent. ${where}` };
+  return { text: `${unsent} unsent`, state: "sending", title: where };
+}

@@ -1,0 +1,56 @@
+/** A line chart in SVG that is drawn anew in place: no flicker, and it keeps its size while points arrive. */
+
+import { fill, h, svg } from "./dom.mjs";
+import { ticks } from "./format.mjs";
+
+const WIDTH = 460;
+const HEIGHT = 200;
+const EDGE = { left: 44, right: 12, top: 10, bottom: 26 };
+
+/**
+ * @param title what is drawn.
+ * @param series [{name, tone: 1|2|3, points: [[x, y], ...], dots}]; x is the step.
+ * @param options steps: the right end of the axis; unit: true when y is in [0, 1]; empty: text when there is nothing.
+ */
+export function makeChart(title, { unit = false, empty = "" } = {}) {
+  const plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title });
+  const legend = h("span", { class: "gt-legend" });
+  const element = h("figure", { class: "gt-chart" }, h("figcaption", {}, h("span", {}, title), legend), plot);
+  const draw = (series, steps) => {
+    const drawn = series.filter((line) => line.points.length);
+    fill(legend, drawn.map(({ name, tone }) => h("span", { class: `gt-tone-${tone}` }, name)));
+    plot.replaceChildren(...(drawn.length ? lines(drawn, steps, unit) : [hint(empty)]));
+  };
+  draw([], 0);
+  return { element, draw };
+}
+
+function lines(series, steps, unit) {
+  const all = series.flatMap((line) => line.points);
+  const right = Math.max(steps || 0, ...all.map(([x]) => x), 1);
+  const [low, high] = range(all.map(([, y]) => y), unit);
+  const x = (value) => EDGE.left + (value / right) * (WIDTH - EDGE.left - EDGE.right);
+  const y = (value) => HEIGHT - EDGE.bottom - ((value - low) / (high - low)) * (HEIGHT - EDGE.top - EDGE.bottom);
+  return [
+    ...ticks(low, high, 4).flatMap((value) => [
+      svg("line", { x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y(value), y2: y(value), class: "gt-grid" }),
+      svg("text", { x: EDGE.left - 6, y: y(value) + 4, "text-anchor": "end" }, String(value)),
+    ]),
+    ...ticks(0, right, 5).filter(Number.isInteger).map((value) =>
+      svg("text", { x: x(value), y: HEIGHT - 8, "text-anchor": "middle" }, value.toLocaleString("en"))),
+    ...series.flatMap(({ tone, points, dots }) => [
+      svg("polyline", { points: points.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" "), class: `gt-line gt-tone-${tone}` }),
+      ...(dots || points.length === 1 ? points.map(([a, b]) => svg("circle", { cx: x(a), cy: y(b), r: 3, class: `gt-dot gt-tone-${tone}` })) : []),
+    ]),
+  ];
+}
+
+function range(values, unit) {
+  if (unit) return [0, Math.min(1, Math.max(0.1, Math.ceil(Math.max(...values) * 10 + 0.2) / 10))];
+  const high = Math.max(...values);
+  return [0, high > 0 ? high * 1.05 : 1];
+}
+
+function hint(text) {
+  return svg("text", { x: WIDTH / 2, y: HEIGHT / 2, "text-anchor": "middle", class: "gt-chart-empty" }, text);
+}

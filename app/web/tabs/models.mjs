@@ -1,0 +1,60 @@
+/** The Models tab: the detectors at hand, how good each is, and which one works on the Label tab. */
+
+import { busy, fill, h, notice, whileShown } from "./dom.mjs";
+import { moment, score } from "./format.mjs";
+import { getJson, sendJson } from "./http.mjs";
+
+export const MODELS_CHANGED = "groundwork:models";
+
+export function mount(element) {
+  const table = h("div", { class: "gt-card gt-card-flush" });
+  const said = h("div");
+  const say = (message) => fill(said, message);
+  const back = h("button", { class: "gt-button", type: "button" }, "Back to the one before");
+  back.addEventListener("click", () => busy(back, say, async () => {
+    const { current } = await sendJson("models/rollback");
+    say(notice("good", `${current} is at work again.`));
+    window.dispatchEvent(new Event(MODELS_CHANGED));
+  }));
+  element.replaceChildren(
+    h("header", { class: "gt-page-head gt-with-action" },
+      h("div", {}, h("h1", {}, "Models"), h("p", {}, "The detector at work finds the boxes on the Label tab and is the one that gets taught.")), back),
+    said, table);
+  const refresh = async () => {
+    try {
+      const { models, current } = await getJson("models");
+      fill(table, list(models, current, say));
+      back.disabled = !models.some((model) => model.base);
+      back.title = back.disabled ? "No checkpoint has been taught yet." : "";
+    } catch (error) {
+      fill(table, notice("bad", error.message));
+    }
+  };
+  window.addEventListener(MODELS_CHANGED, refresh);
+  whileShown(element, refresh);
+}
+
+function list(models, current, say) {
+  return h("table", { class: "gt-table" },
+    h("thead", {}, h("tr", {}, ["Detector", "Taught from", "AP", "AP50", "Made", ""].map((name, index) =>
+      h("th", { class: index === 2 || index === 3 ? "gt-number" : null }, name)))),
+    h("tbody", {}, models.map((model) => row(model, current, say))));
+}
+
+function row(model, current, say) {
+  const use = h("button", { class: "gt-button gt-small", type: "button" }, "Use");
+  use.addEventListener("click", () => busy(use, say, () => promote(model.name)));
+  return h("tr", { class: model.name === current ? "gt-current" : null },
+    h("td", { class: "gt-name", title: model.name }, model.name),
+    h("td", { class: "gt-quiet" }, model.base ?? "as it came"),
+    h("td", { class: "gt-number" }, score(model.metrics?.AP)),
+    h("td", { class: "gt-number" }, score(model.metrics?.AP50)),
+    h("td", { class: "gt-quiet" }, moment(model.created_at)),
+    h("td", { class: "gt-actions" }, model.name === current ? h("span", { class: "gt-pill gt-pill-good" }, "at work") : use));
+}
+
+/** Put a detector to work and tell the rest of the page. */
+export async function promote(name) {
+  await sendJson("models/promote", { name });
+  window.dispatchEvent(new Event(MODELS_CHANGED));
+}

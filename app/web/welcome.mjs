@@ -1,0 +1,158 @@
+/** Where images come from: a folder, files dropped here, or the examples. Also the page's empty state. */
+
+import { element } from "./dom.mjs";
+import { progressText, watched } from "./jobs.mjs";
+
+const IMAGE_NAME = /\.(jpe?g|png|webp|bmp|tiff?|gif)$/i;
+
+export class Welcome {
+  #busy = false;
+
+  /** @param onDataset (id) when images have come in and are to be shown. */
+  constructor({ part, api, onDataset, onClose }) {
+    Object.assign(this, { api, onDataset });
+    this.node = part("welcome");
+    this.path = part("open-path");
+    this.name = part("open-name");
+    this.drop = part("drop-zone");
+    this.files = part("open-files");
+    this.line = part("welcome-line");
+    this.bar = part("welcome-bar");
+    this.examples = part("open-examples");
+    this.close = part("welcome-close");
+    part("open-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#run(() => this.#importPath());
+    });
+    this.path.addEventListener("input", () => { if (!this.name.dataset.typed) this.name.value = nameOf(this.path.value); });
+    this.name.addEventListener("input", () => { this.name.dataset.typed = this.name.value ? "yes" : ""; });
+    this.examples.addEventListener("click", () => this.#run(() => this.#examples()));
+    this.drop.addEventListener("click", () => this.files.click());
+    this.files.addEventListener("change", () => this.#take([...this.files.files]));
+    this.close.addEventListener("click", onClose);
+    this.node.addEventListener("keydown", (event) => { if (event.key === "Escape" && !this.close.hidden) onClose(); });
+    this.#listenForDrops();
+  }
+
+  /** @param datasets the ones there are: with none, this is the page and can't be closed. */
+  show(datasets, current) {
+    this.datasets = datasets;
+    this.node.hidden = false;
+    this.close.hidden = datasets.length === 0;
+    this.name.value = "";
+    this.name.dataset.typed = "";
+    this.dropName = current?.name ?? "my images";
+    this.#say("");
+    this.path.focus({ preventScroll: true });
+  }
+
+  hide() {
+    this.node.hidden = true;
+  }
+
+  get shown() {
+    return !this.node.hidden;
+  }
+
+  #listenForDrops() {
+    const over = (event) => {
+      event.preventDefault();
+      this.drop.classList.add("gw-drop-over");
+    };
+    this.drop.addEventListener("dragenter", over);
+    this.drop.addEventListener("dragover", over);
+    this.drop.addEventListener("dragleave", () => this.drop.classList.remove("gw-drop-over"));
+    this.drop.addEventListener("drop", (event) => {
+      event.preventDefault();
+      this.drop.classList.remove("gw-drop-over");
+      this.#take([...event.dataTransfer.files]);
+    });
+  }
+
+  #take(files) {
+    this.files.value = "";
+    if (files.length) this.#run(() => this.#upload(files));
+  }
+
+  async #run(work) {
+    if (this.#busy) return;
+    this.#busy = true;
+    this.node.classList.add("gw-welcome-busy");
+    try {
+      await work();
+    } catch (error) {
+      this.#say(error.message, "error");
+    } finally {
+      this.#busy = false;
+      this.node.classList.remove("gw-welcome-busy");
+      this.bar.hidden = true;
+    }
+  }
+
+  async #importPath() {
+    const path = this.path.value.trim();
+    if (!path) return this.#say("Type the folder's path first, for example /home/me/photos.", "error");
+    const name = this.name.value.trim() || nameOf(path);
+    this.#say("Reading the folder…");
+    const { job } = await this.api.importPath(name, path);
+    let last = null;
+    for await (const state of watched(this.api, job)) {
+      last = state;
+      this.#progress(state);
+    }
+    if (last.state === "failed") throw new Error(last.error || "The import failed. See the terminal Groundwork runs in.");
+    const datasets = await this.api.datasets();
+    const made = last.dataset_id ?? datasets.find((dataset) => dataset.name === name)?.id;
+    if (made === undefined) throw new Error("No image was found in that folder.");
+    this.onDataset(made);
+  }
+
+  async #upload(files) {
+    const images = files.filter((file) => IMAGE_NAME.test(file.name));
+    if (!images.length) throw new Error("These are no images. Groundwork reads JPEG, PNG, WebP, BMP, TIFF and GIF.");
+    const datasetId = await this.#uploadTarget();
+    const refused = [];
+    for (const [index, file] of images.entries()) {
+      this.#progress({ state: "running", done: index, total: images.length, seconds_left: null });
+      try {
+        await this.api.upload(datasetId, file);
+      } catch (error) {
+        if (!error.final) throw error;
+        refused.push(`${file.name}: ${error.message}`);
+      }
+    }
+    if (refused.length === images.length) throw new Error(refused[0]);
+    this.onDataset(datasetId, refused.length ? `${refused.length} of ${images.length} files were left out. ${refused[0]}` : "");
+  }
+
+  async #uploadTarget() {
+    const name = this.name.value.trim() || this.dropName;
+    const known = this.datasets.find((dataset) => dataset.name === name);
+    if (known) return known.id;
+    const made = await this.api.createDataset(name);
+    return made.id ?? made.dataset_id;
+  }
+
+  async #examples() {
+    this.#say("Making the example images…");
+    const { dataset_id: id } = await this.api.examples();
+    this.onDataset(id);
+  }
+
+  #progress(job) {
+    this.bar.hidden = false;
+    this.bar.classList.toggle("gw-bar-waiting", !job.total);
+    this.bar.style.setProperty("--gw-fill", `${job.total ? (100 * job.done) / job.total : 0}%`);
+    this.#say(progressText(job));
+  }
+
+  #say(text, kind = "") {
+    this.line.replaceChildren(element("span", {}, text));
+    this.line.dataset.kind = kind;
+  }
+}
+
+/** "/data/my cats/" -> "my cats" */
+export function nameOf(path) {
+  return path.trim().split(/[\\/]+/).filter(Boolean).at(-1) ?? "";
+}
