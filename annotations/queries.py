@@ -194,7 +194,7 @@ def labelled_images(session: Session, dataset_id: int, split: Split | None = Non
         dataset_id: which dataset.
         split: only images of this split; None: all, whatever their split.
     """
-    has_annotation = exists().where(Annotation.image_id == Image.id)
+    has_annotation = exists().where(Annotation.image_id == Image.id).correlate(Image)
     conditions = [Image.dataset_id == dataset_id, Image.done_at.is_not(None) | has_annotation]
     if split is not None:
         conditions.append(Image.split == split)
