@@ -1,0 +1,72 @@
+"""launch.py label and accept: predictions on a whole dataset, and their way into its annotations."""
+
+import argparse
+from uuid import uuid4
+
+from annotations import queries
+from annotations.predictions import accept_above
+from app.commands.terminal import ProgressBar, print_document, say
+from app.failures import Refused
+from app.services import opened
+from app.services.jobs import Job
+from app.services.ontologies import of_dataset, read_ontology
+from engine.ontology import Ontology
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Detect on all images of a dataset."""
+    if arguments.runner != "local":
+        raise Refused(f"The runner {arguments.runner!r} is not there yet: use --runner local.")
+    with opened(arguments.workspace, arguments.database, arguments.detector, arguments.segmenter) as services:
+        with services.store.reading() as session:
+            dataset = queries.dataset_by_name(session, arguments.dataset)
+            dataset_id = dataset.id
+            if arguments.ontology:
+                asked = read_ontology(arguments.ontology)
+            elif arguments.prompt:
+                asked = Ontology.from_prompt(arguments.prompt)
+            else:
+                asked = of_dataset(session, dataset).ontology
+        job = WatchedJob(ProgressBar("labelling"))
+        result = services.labeller.run(dataset_id, asked, None, job, masks=arguments.masks, batch=arguments.batch)
+        state = job.state
+        detector = services.models.current()
+    for what, reason in state.skipped:
+        say(f"skipped {what}: {reason}")
+    document = {
+        "dataset": arguments.dataset,
+        "detector": detector,
+        **result,
+        "predictions": state.detections,
+        "skipped": [{"what": what, "reason": reason} for what, reason in state.skipped],
+    }
+    if arguments.json:
+        print_document(document)
+    else:
+        print(f"{arguments.dataset}: {state.detections} predictions on {result['images']} images by {detector}")
+    return 0
+
+
+def run_accept(arguments: argparse.Namespace) -> int:
+    """Turn pending predictions from a score upwards into annotations."""
+    with opened(arguments.workspace, arguments.database) as services, services.store.writing() as session:
+        dataset = queries.dataset_by_name(session, arguments.dataset)
+        accepted = accept_above(session, dataset.id, arguments.threshold, "person")
+    if arguments.json:
+        print_document({"dataset": arguments.dataset, "threshold": arguments.threshold, "accepted": accepted})
+    else:
+        print(f"{arguments.dataset}: {accepted} predictions of {arguments.threshold:g} or more accepted")
+    return 0
+
+
+class WatchedJob(Job):
+    """A job that shows its progress in the terminal."""
+
+    def __init__(self, bar: ProgressBar) -> None:
+        super().__init__(uuid4())
+        self._bar = bar
+
+    def progress(self, done: int, total: int) -> None:
+        """As for any job, and on the terminal."""
+        super().progress(done, total)
+        self._bar(done, total)

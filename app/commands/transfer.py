@@ -1,0 +1,57 @@
+"""launch.py import and export: datasets that come and go."""
+
+import argparse
+
+from annotations.importers import import_path
+from app.commands.terminal import ProgressBar, print_document, say
+from app.services import opened
+from app.services.exporting import export_dataset
+from app.services.importing import report_document
+
+
+def run_import(arguments: argparse.Namespace) -> int:
+    """Bring a folder or a label file into a dataset."""
+    with opened(arguments.workspace, arguments.database) as services:
+        report = import_path(
+            services.store,
+            arguments.dataset,
+            arguments.path,
+            format=arguments.format,
+            images_dir=arguments.images,
+            split=arguments.split,
+            progress=ProgressBar("importing"),
+        )
+    if arguments.json:
+        print_document(report_document(report))
+        return 0
+    for skipped in report.skipped:
+        say(f"skipped {skipped.what}: {skipped.reason}")
+    print(
+        f"{arguments.dataset}: {report.images} images, {report.annotations} annotations, "
+        f"{report.categories} categories; {len(report.skipped)} skipped"
+    )
+    return 0
+
+
+def run_export(arguments: argparse.Namespace) -> int:
+    """Write a dataset to a folder."""
+    with opened(arguments.workspace, arguments.database) as services:
+        report = export_dataset(
+            services.store,
+            arguments.dataset,
+            arguments.output,
+            format=arguments.format,
+            images=arguments.images,
+            masks=arguments.masks,
+            progress=ProgressBar("exporting"),
+        )
+    if arguments.json:
+        print_document(report_document(report))
+        return 0
+    for skipped in report.skipped:
+        say(f"skipped {skipped.what}: {skipped.reason}")
+    print(
+        f"{arguments.output}: {report.images} images, {report.annotations} annotations, "
+        f"{report.categories} categories; loaded back and counted"
+    )
+    return 0

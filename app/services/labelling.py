@@ -1,0 +1,193 @@
+"""Detections on the images of a dataset, kept as predictions for review."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from annotations import queries
+from annotations.database import Store
+from annotations.datasets import set_prompt
+from annotations.models import Image
+from annotations.predictions import NewPrediction, save_predictions
+from app.services.jobs import Job, Jobs
+from app.services.models import Models
+from app.services.ontologies import DatasetOntology, adopt
+from common.images import ImageRefused, ImageRGB, read_image
+from common.masks import Rle, encode_mask
+from engine.ontology import Ontology
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+FLOOR = 0.05
+"""Detections below this score are not kept; all above are, so that thresholds act later without the model."""
+
+TOP_K = 300
+MASKED = 60
+"""At most so many detections of an image get a mask, the best first: each costs time."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One image to be labelled."""
+
+    id: int
+    file_name: str
+    path: Path
+
+
+class Labeller:
+    """Runs the detector over images of a dataset; what it finds is stored as predictions, never as annotations."""
+
+    def __init__(self, store: Store, models: Models, jobs: Jobs) -> None:
+        self._store = store
+        self._models = models
+        self._jobs = jobs
+
+    def start(self, dataset_id: int, asked: Ontology, image_ids: Sequence[int] | None, *, masks: bool) -> UUID:
+        """Queue a detection over some images (None: all of the dataset) and answer the job's id."""
+        return self._jobs.start(partial(self.run, dataset_id, asked, image_ids, masks=masks, batch=1))
+
+    def run(
+        self,
+        dataset_id: int,
+        asked: Ontology,
+        image_ids: Sequence[int] | None,
+        job: Job,
+        *,
+        masks: bool = False,
+        batch: int = 4,
+    ) -> dict[str, object]:
+        """Detect on the images one batch after the other, each stored when it is done.
+
+        A broken image is skipped with its reason. When the job is asked to stop, what is stored stays.
+        """
+        with self._store.writing() as session:
+            dataset = queries.dataset_by_id(session, dataset_id)
+            ontology = adopt(session, dataset, asked)
+            set_prompt(session, dataset_id, prompt_text(asked))
+            targets = _targets(session, dataset_id, image_ids)
+        job.progress(0, len(targets))
+        done = 0
+        for group, images in self._read_ahead(targets, batch):
+            if job.should_stop:
+                break
+            self._label(group, images, ontology, job, masks)
+            done += len(group)
+            job.progress(done, len(targets))
+        return {"images": done, "prompt": prompt_text(asked)}
+
+    def segment(
+        self,
+        image_id: int,
+        boxes: Sequence[Sequence[float]] | None,
+        points: Sequence[Sequence[float]] | None,
+        labels: Sequence[int] | None,
+    ) -> list[Rle]:
+        """Masks for boxes, or one mask for points (label 1: on the object, 0: not on it)."""
+        import numpy as np
+
+        with self._store.reading() as session:
+            path = Path(queries.image_by_id(session, image_id).path)
+        with self._models.device():
+            segmenter = self._models.segmenter()
+            segmenter.set_image(read_image(path))
+            masks = segmenter.predict(
+                boxes_xyxy=np.array(boxes, np.float32).reshape(-1, 4) if boxes else None,
+                points_xy=np.array([points], np.float32) if points else None,
+                point_labels=np.array([labels], np.int64) if points else None,
+            )
+        return [encode_mask(mask) for mask in masks]
+
+    def _read_ahead(
+        self, targets: Sequence[Target], batch: int
+    ) -> Iterator[tuple[list[Target], list[ImageRGB | ImageRefused]]]:
+        """Batches of targets with their pixels, the next batch being decoded while this one is used."""
+        groups = [list(targets[start : start + batch]) for start in range(0, len(targets), batch)]
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode") as pool:
+            coming = None
+            for group, following in zip(groups, [*groups[1:], []], strict=True):
+                images = coming.result() if coming else _read(group)
+                coming = pool.submit(_read, following)
+                yield group, images
+
+    def _label(
+        self,
+        group: Sequence[Target],
+        images: Sequence[ImageRGB | ImageRefused],
+        ontology: DatasetOntology,
+        job: Job,
+        masks: bool,
+    ) -> None:
+        good: list[tuple[Target, ImageRGB]] = []
+        for target, image in zip(group, images, strict=True):
+            if isinstance(image, ImageRefused):
+                job.skip(target.file_name, str(image))
+            else:
+                good.append((target, image))
+        if not good:
+            return
+        with self._models.device():
+            detector = self._models.detector()
+            found = detector.detect([image for _, image in good], ontology.ontology, threshold=FLOOR, top_k=TOP_K)
+            rows = [
+                self._rows(image, detections, ontology.category_ids, masks)
+                for (_, image), detections in zip(good, found, strict=True)
+            ]
+        prompt = prompt_text(ontology.ontology)
+        for (target, _), new in zip(good, rows, strict=True):
+            with self._store.writing() as session:
+                save_predictions(session, target.id, new, checkpoint=detector.name, prompt=prompt)
+            job.image_done(target.id, len(new))
+
+    def _rows(
+        self, image: ImageRGB, detections: "sv.Detections", category_ids: Sequence[int], masks: bool
+    ) -> list[NewPrediction]:
+        """Detections as rows, the best first; the first `MASKED` of them with a mask when asked for."""
+        if detections.confidence is None or detections.class_id is None or not len(detections):
+            return []
+        order = (-detections.confidence).argsort(kind="stable")
+        boxes = detections.xyxy[order]
+        rles: list[Rle | None] = [None] * len(order)
+        if masks:
+            segmenter = self._models.segmenter()
+            segmenter.set_image(image)
+            for index, mask in enumerate(segmenter.predict(boxes_xyxy=boxes[:MASKED])):
+                rles[index] = encode_mask(mask)
+        return [
+            NewPrediction(category_ids[int(class_id)], (x1, y1, x2, y2), float(score), rle)
+            for class_id, (x1, y1, x2, y2), score, rle in zip(
+                detections.class_id[order], boxes.tolist(), detections.confidence[order], rles, strict=True
+            )
+        ]
+
+
+def prompt_text(ontology: Ontology) -> str:
+    """The categories as a person would type them."""
+    return " ".join(f"{name}." for name in ontology.names)
+
+
+def _targets(session: Session, dataset_id: int, image_ids: Sequence[int] | None) -> list[Target]:
+    """The images of a dataset in order, only those asked for when ids are given."""
+    query = select(Image.id, Image.file_name, Image.path).where(Image.dataset_id == dataset_id)
+    rows = session.execute(query.order_by(Image.position))
+    wanted = None if image_ids is None else set(image_ids)
+    return [Target(id, name, Path(path)) for id, name, path in rows if wanted is None or id in wanted]
+
+
+def _read(group: Sequence[Target]) -> list[ImageRGB | ImageRefused]:
+    return [_read_one(target.path) for target in group]
+
+
+def _read_one(path: Path) -> ImageRGB | ImageRefused:
+    try:
+        return read_image(path)
+    except ImageRefused as refused:
+        return refused

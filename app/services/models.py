@@ -1,0 +1,161 @@
+"""The detectors and segmenters at hand: found by name, loaded once, promoted and rolled back."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from annotations import runs
+from annotations.database import Store
+
+if TYPE_CHECKING:
+    from engine.detector import Detector
+    from engine.segmenters import Segmenter
+
+STARTER = "starter"
+LLMDET = "iSEE-Laboratory/llmdet_tiny"
+
+HUB_NAMES = {
+    "llmdet_tiny": LLMDET,
+    "llmdet_base": "iSEE-Laboratory/llmdet_base",
+    "llmdet_large": "iSEE-Laboratory/llmdet_large",
+    "grounding-dino-tiny": "IDEA-Research/grounding-dino-tiny",
+    "grounding-dino-base": "IDEA-Research/grounding-dino-base",
+    "mm_grounding_dino_tiny": "openmmlab-community/mm_grounding_dino_tiny_o365v1_goldg_v3det",
+    "mm_grounding_dino_base": "openmmlab-community/mm_grounding_dino_base_all",
+    "mm_grounding_dino_large": "openmmlab-community/mm_grounding_dino_large_all",
+}
+"""Short names of public checkpoints; any other hub id works as well."""
+
+
+class ModelNotFound(LookupError):
+    """No detector has this name."""
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """A detector as a list shows it."""
+
+    name: str
+    base: str | None  # what it was taught from; None for one that came as it is
+    created_at: datetime | None
+    metrics: dict[str, float | None]
+    promoted: bool
+
+
+class Models:
+    """Finds detectors by name and holds the ones in use; one lock for the device they share."""
+
+    def __init__(self, store: Store, checkpoints: Path, detector: str = "auto", segmenter: str = "grabcut") -> None:
+        self._store = store
+        self._checkpoints = checkpoints
+        self._asked = detector
+        self._asked_segmenter = segmenter
+        self._device = threading.RLock()
+        self._loaded: tuple[str, Detector] | None = None
+        self._segmenter: Segmenter | None = None
+
+    @contextmanager
+    def device(self) -> Iterator[None]:
+        """Hold the device: detections, masks and clicks take turns on it."""
+        with self._device:
+            yield
+
+    def current(self) -> str:
+        """The name of the detector in use: the one asked for, else the promoted one, else the best at hand."""
+        if self._asked != "auto":
+            return self._asked
+        with self._store.reading() as session:
+            promoted = runs.promoted(session)
+        if promoted is not None:
+            return promoted.name
+        return LLMDET if _is_cached(LLMDET) else STARTER
+
+    def detector(self, name: str | None = None) -> "Detector":
+        """The detector of that name (default: `current`), loaded when it is first needed.
+
+        Raises:
+            ModelNotFound: no checkpoint, folder or fetched hub id of that name.
+            engine.errors.EngineError: it is there and can't be loaded.
+        """
+        wanted = name or self.current()
+        with self._device:
+            if self._loaded is None or self._loaded[0] != wanted:
+                from engine.checkpoints import load_detector
+
+                self._loaded = None  # let go of the old one first: two may not fit
+                self._loaded = wanted, load_detector(self.source(wanted), name=wanted)
+            return self._loaded[1]
+
+    def segmenter(self) -> "Segmenter":
+        """The segmenter in use, loaded when it is first needed."""
+        with self._device:
+            if self._segmenter is None:
+                from engine.segmenters import load_segmenter
+
+                self._segmenter = load_segmenter(self._asked_segmenter)
+            return self._segmenter
+
+    @property
+    def segmenter_name(self) -> str:
+        """What the segmenter was asked for as."""
+        return self._asked_segmenter
+
+    def source(self, name: str) -> str | Path:
+        """Where a detector's weights are: a folder, or a hub id to be looked up in the local cache."""
+        if name == "auto":
+            return self.source(self.current())
+        if name == STARTER:
+            return STARTER
+        with self._store.reading() as session:
+            registered = {row.name: Path(row.folder) for row in runs.checkpoints(session)}
+        if name in registered:
+            return registered[name]
+        if Path(name).is_dir():
+            return Path(name)
+        if name in HUB_NAMES or name.count("/") == 1:
+            return HUB_NAMES.get(name, name)
+        known = ", ".join([STARTER, *registered, *HUB_NAMES])
+        raise ModelNotFound(f"There is no detector {name!r}: use a folder, a hub id, or one of {known}.")
+
+    def list(self) -> list[ModelView]:
+        """The starter and all trained checkpoints, newest first."""
+        with self._store.reading() as session:
+            promoted = runs.promoted(session)
+            rows = runs.checkpoints(session)
+            trained = [
+                ModelView(row.name, row.base, row.created_at, dict(row.metrics), row == promoted)
+                for row in sorted(rows, key=lambda row: row.created_at, reverse=True)
+            ]
+        return [*trained, ModelView(STARTER, None, None, {}, promoted is None)]
+
+    def promote(self, name: str) -> None:
+        """Put a trained checkpoint (or the starter) to work from now on."""
+        with self._store.writing() as session:
+            runs.promote(session, None if name == STARTER else name)
+
+    def rollback(self) -> str:
+        """Go back to the detector that was promoted before; answers its name."""
+        with self._store.writing() as session:
+            runs.rollback(session)
+        return self.current()
+
+
+def pull(name: str) -> None:
+    """Fetch a public checkpoint from the hub into the local cache and load it once; the only place that downloads.
+
+    Raises:
+        engine.errors.EngineError: the hub can't be reached, has no such checkpoint, or it can't be loaded.
+    """
+    from engine.checkpoints import load_detector
+
+    load_detector(HUB_NAMES.get(name, name), device="cpu", allow_download=True)
+
+
+def _is_cached(hub_id: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(hub_id, "model.safetensors"), str)

@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""The one door to Groundwork: sets up the environment on first use, then runs one command.
+
+Only the standard library is imported up here, so that `--help` answers at once and the first use
+needs nothing but Python and pip.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from app import environment
+
+ROOT = Path(__file__).resolve().parent
+DONE, FAILED = 0, 1  # argparse itself exits with 2 on wrong usage
+
+
+def main(argv: list[str]) -> int:
+    """Run one command; an error a person can act on becomes one line on standard error."""
+    if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):
+        argv = ["serve", *argv]
+    arguments, unknown = parser().parse_known_args(argv)
+    if arguments.command == "test":
+        arguments.pytest = unknown
+    elif unknown:
+        parser().error(f"unrecognized arguments: {' '.join(unknown)}")
+    requirements = "requirements-dev.txt" if arguments.command == "test" else "requirements.txt"
+    try:
+        environment.enter(ROOT / requirements, [str(ROOT / "launch.py"), *argv])
+        command: Callable[[argparse.Namespace], int] = arguments.run
+        return command(arguments)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        return FAILED
+    except Exception as error:
+        return report(error)
+
+
+def report(error: Exception) -> int:
+    """One line for what we foresaw, the traceback in a log file for what we did not."""
+    from app.failures import explain
+
+    print(explain(error), file=sys.stderr)
+    return FAILED
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """Open the page."""
+    from app.commands.serve import run
+
+    return run(arguments)
+
+
+def test(arguments: argparse.Namespace) -> int:
+    """Run the whole suite, browser tests included; further arguments go to pytest."""
+    from app.commands.test import run
+
+    return run(arguments)
+
+
+def detect(arguments: argparse.Namespace) -> int:
+    """Find in image files what a prompt names."""
+    from app.commands.detect import run
+
+    return run(arguments)
+
+
+def import_(arguments: argparse.Namespace) -> int:
+    """Bring images, and labels if there are any, into a dataset."""
+    from app.commands.transfer import run_import
+
+    return run_import(arguments)
+
+
+def label(arguments: argparse.Namespace) -> int:
+    """Detect on all images of a dataset and keep the predictions for review."""
+    from app.commands.label import run
+
+    return run(arguments)
+
+
+def accept(arguments: argparse.Namespace) -> int:
+    """Turn pending predictions into annotations."""
+    from app.commands.label import run_accept
+
+    return run_accept(arguments)
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Teach the detector from the annotations of a dataset."""
+    from app.commands.train import run
+
+    return run(arguments)
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Score a detector against the annotations of a dataset."""
+    from app.commands.evaluate import run
+
+    return run(arguments)
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Write a dataset to a folder."""
+    from app.commands.transfer import run_export
+
+    return run_export(arguments)
+
+
+def models(arguments: argparse.Namespace) -> int:
+    """List, fetch, promote or roll back detectors."""
+    from app.commands.models import run
+
+    return run(arguments)
+
+
+def scenes(arguments: argparse.Namespace) -> int:
+    """Render scenes with exact boxes, as a COCO dataset (needs a colour emoji font)."""
+    from app.commands.scenes import run
+
+    return run(arguments)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and flags; their names are a contract with scripts."""
+    top = argparse.ArgumentParser(
+        prog="launch.py",
+        description="Type what you see, correct what it finds, teach the same detector, export the dataset.",
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(function: Callable[[argparse.Namespace], int], *options: Callable[[argparse.ArgumentParser], None]) -> None:
+        name = function.__name__.rstrip("_")
+        text = (function.__doc__ or "").strip()
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=function)
+        for option in options:
+            option(sub)
+
+    add(serve, _serve_options, _workspace, _detector, _segmenter)
+    add(test)
+    add(detect, _detect_options, _workspace, _detector, _segmenter, _json)
+    add(import_, _import_options, _workspace, _json)
+    add(label, _label_options, _dataset, _workspace, _detector, _segmenter, _json)
+    add(accept, _accept_options, _dataset, _workspace, _json)
+    add(train, _train_options, _dataset, _workspace, _detector, _json)
+    add(evaluate, _evaluate_options, _dataset, _workspace, _detector, _json)
+    add(export, _export_options, _dataset, _workspace, _json)
+    add(models, _models_options, _workspace, _json)
+    add(scenes, _scenes_options, _json)
+    return top
+
+
+def _workspace(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--workspace", type=Path, metavar="DIR", help="default: $GROUNDWORK_WORKSPACE or ~/.groundwork")
+    sub.add_argument("--database", metavar="URL", help="an SQLAlchemy URL; default: groundwork.db in the workspace")
+
+
+def _detector(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--detector", default="auto", metavar="NAME", help="a checkpoint, hub id or folder (auto)")
+
+
+def _segmenter(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--segmenter", default="grabcut", metavar="NAME", help="grabcut, a .pth file or a folder")
+
+
+def _json(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+
+
+def _dataset(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--dataset", required=True, metavar="NAME")
+
+
+def _serve_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--host", default="127.0.0.1")
+    sub.add_argument("--port", type=_port, default=7860)
+    sub.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+    sub.add_argument("--auth", metavar="USER:PASSWORD", help="ask for these on every request")
+
+
+def _detect_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    sub.add_argument("--prompt", required=True, help='such as "cat. remote control."')
+    sub.add_argument("--task", choices=("detect", "ground", "refer"), default="detect")
+    sub.add_argument("--threshold", type=_fraction, default=0.3)
+    sub.add_argument("--masks", action="store_true", help="a mask for each box")
+    sub.add_argument("--output", type=Path, metavar="DIR", help="write pictures with the boxes drawn in")
+
+
+def _import_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("path", type=Path, metavar="PATH")
+    sub.add_argument("--dataset", required=True, metavar="NAME")
+    formats = ("auto", "images", "coco", "yolo", "voc", "odvg", "lvis", "labelstudio", "labelme")
+    sub.add_argument("--format", choices=formats, default="auto")
+    sub.add_argument("--images", type=Path, metavar="DIR", help="where the images are, when not beside the labels")
+    sub.add_argument("--split", choices=("train", "val", "test"))
+
+
+def _label_options(sub: argparse.ArgumentParser) -> None:
+    prompt = sub.add_mutually_exclusive_group()
+    prompt.add_argument("--prompt", metavar="TEXT")
+    prompt.add_argument("--ontology", type=Path, metavar="FILE.yaml", help="category names, each with its phrases")
+    sub.add_argument("--masks", action="store_true")
+    sub.add_argument("--batch", type=_positive, default=4, metavar="N")
+    sub.add_argument("--runner", choices=("local", "ray"), default="local")
+
+
+def _accept_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--threshold", type=_fraction, default=0.5)
+
+
+def _train_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--mode", choices=("vocabulary", "closed", "open"), default=None)
+    sub.add_argument("--steps", type=_positive, metavar="N")
+    sub.add_argument("--name", help="of the checkpoint; default: the dataset's name and a number")
+    sub.add_argument("--config", type=Path, metavar="FILE.yaml")
+    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
+    sub.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped or killed")
+    sub.add_argument("--run", metavar="RUN", help=argparse.SUPPRESS)  # the page names the run before it starts
+
+
+def _evaluate_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--split", choices=("train", "val", "test"))
+    sub.add_argument("--task", choices=("detect", "ground", "refer"), default="detect")
+
+
+def _export_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--format", choices=("coco", "yolo", "voc", "odvg", "lvis"), default="coco")
+    sub.add_argument("--output", type=Path, required=True, metavar="DIR")
+    sub.add_argument("--images", choices=("copy", "link", "none"), default="copy")
+    sub.add_argument("--masks", choices=("rle", "polygons"), default="rle", help="how masks are written")
+    sub.add_argument("--snapshot", metavar="ID")
+
+
+def _models_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("action", nargs="?", choices=("list", "pull", "promote", "rollback"), default="list")
+    sub.add_argument("name", nargs="?")
+
+
+def _scenes_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--output", type=Path, required=True, metavar="DIR")
+    sub.add_argument("--images", type=_positive, default=192, metavar="N")
+    sub.add_argument("--seed", type=int, default=0, help="training never uses seeds below 1,000")
+
+
+def _port(text: str) -> int:
+    return int(_within(text, int, 0, 65535))
+
+
+def _positive(text: str) -> int:
+    return int(_within(text, int, 1, 10**9))
+
+
+def _fraction(text: str) -> float:
+    return _within(text, float, 0, 1)
+
+
+def _within(text: str, kind: Callable[[str], float], low: float, high: float) -> float:
+    try:
+        value = kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of that kind") from None
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text} is not between {low:,} and {high:,}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,91 @@
+import threading
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from app.failures import Refused
+from app.services.jobs import RECENT, Job, JobNotFound, Jobs, JobState
+
+
+@pytest.fixture
+def jobs() -> Iterator[Jobs]:
+    jobs = Jobs(keep=3)
+    yield jobs
+    jobs.close()
+
+
+def wait(jobs: Jobs, job_id: object) -> JobState:
+    """The state once a job has ended (everything queued before a later job has ended when that one runs)."""
+    reached = threading.Event()
+    jobs.start(lambda _job: reached.set() or {})  # type: ignore[func-returns-value]
+    assert reached.wait(10)
+    return jobs.state(job_id)  # type: ignore[arg-type]
+
+
+def test_a_job_reports_its_progress_and_its_result(jobs: Jobs) -> None:
+    def work(job: Job) -> dict[str, object]:
+        job.progress(1, 2)
+        job.image_done(7, 3)
+        job.progress(2, 2)
+        return {"answer": 42}
+
+    state = wait(jobs, jobs.start(work))
+    assert (state.state, state.done, state.total) == ("done", 2, 2)
+    assert (state.images, state.detections, state.result) == ((7,), 3, {"answer": 42})
+
+
+def test_a_job_that_fails_keeps_one_line(jobs: Jobs) -> None:
+    def work(job: Job) -> dict[str, object]:
+        raise Refused("No weights.")
+
+    state = wait(jobs, jobs.start(work))
+    assert (state.state, state.error) == ("failed", "No weights.")
+
+
+def test_a_stopped_job_ends_after_the_piece_it_is_at(jobs: Jobs) -> None:
+    started, go_on = threading.Event(), threading.Event()
+    pieces = []
+
+    def work(job: Job) -> dict[str, object]:
+        for piece in range(100):
+            if job.should_stop:
+                break
+            pieces.append(piece)
+            started.set()
+            assert go_on.wait(10)
+        return {}
+
+    job_id = jobs.start(work)
+    assert started.wait(10)
+    jobs.stop(job_id)
+    go_on.set()
+    assert wait(jobs, job_id).state == "stopped"
+    assert pieces == [0]
+
+
+def test_a_job_stopped_while_it_waits_never_starts(jobs: Jobs) -> None:
+    go_on = threading.Event()
+    jobs.start(lambda _job: {"waited": go_on.wait(10)})
+    ran = []
+    job_id = jobs.start(lambda _job: ran.append(1) or {})  # type: ignore[func-returns-value]
+    jobs.stop(job_id)
+    go_on.set()
+    assert wait(jobs, job_id).state == "stopped"
+    assert ran == []
+
+
+def test_only_the_last_images_are_listed_so_that_an_answer_stays_small(jobs: Jobs) -> None:
+    def work(job: Job) -> dict[str, object]:
+        for image_id in range(RECENT + 50):
+            job.image_done(image_id, 1)
+        return {}
+
+    state = wait(jobs, jobs.start(work))
+    assert state.images == tuple(range(50, RECENT + 50))
+    assert state.detections == RECENT + 50
+
+
+def test_an_unknown_job_says_why_it_may_be_unknown(jobs: Jobs) -> None:
+    with pytest.raises(JobNotFound, match="before the last restart"):
+        jobs.state(uuid4())

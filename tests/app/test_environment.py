@@ -1,0 +1,18 @@
+from pathlib import Path
+
+from app import environment
+
+
+def test_the_fingerprint_changes_with_the_requirements_and_with_those_they_include(tmp_path: Path) -> None:
+    base, dev = tmp_path / "requirements.txt", tmp_path / "requirements-dev.txt"
+    base.write_text("numpy==1\n")
+    dev.write_text("-r requirements.txt\npytest==1\n")
+    before = environment.fingerprint(dev)
+    base.write_text("numpy==2\n")
+    assert environment.fingerprint(dev) != before
+
+
+def test_the_fingerprint_of_the_same_requirements_is_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text("numpy==1\n")
+    assert environment.fingerprint(path) == environment.fingerprint(path)
