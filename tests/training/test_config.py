@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import pytest
+
+from training.config import TrainConfig, defaults_for, load_config
+from training.errors import ConfigRefused
+
+STARTER, SWIN = 3_500_000, 173_000_000
+
+
+def test_all_faults_are_reported_together() -> None:
+    with pytest.raises(ConfigRefused) as refused:
+        TrainConfig().updated({"steps": "many", "lr": 3, "clip": -1, "mode": "fast"})
+    text = str(refused.value)
+    assert "\n" not in text
+    for part in ("steps is 'many'", "unknown setting 'lr' (known: accumulate", "clip is -1.0", "mode is 'fast'"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("steps", 0),
+        ("steps", 1.5),
+        ("batch_size", True),
+        ("learning_rate", float("nan")),
+        ("learning_rate", "1e400"),
+        ("flip", 1.5),
+        ("ema_decay", 1),
+        ("sizes_px", "8"),
+        ("sizes_px", {"a": 1}),
+        ("accumulate", 5),
+        ("seed", -1),
+        ("steps", 10**400),
+    ],
+)
+def test_a_setting_out_of_range_is_named(key: str, value: object) -> None:
+    with pytest.raises(ConfigRefused, match=f"{key} is"):
+        TrainConfig(batch_size=4).updated({key: value})
+
+
+def test_text_is_read_as_the_settings_own_type() -> None:
+    config = TrainConfig().updated({"steps": "50", "learning_rate": "1e-3", "sizes_px": "320, 384", "mode": "closed"})
+    assert (config.steps, config.learning_rate, config.sizes_px, config.mode) == (50, 1e-3, (320, 384), "closed")
+
+
+def test_a_file_is_read_first_and_single_settings_win(tmp_path: Path) -> None:
+    path = tmp_path / "train.yaml"
+    # YAML 1.1 reads 1e-4 as text, not as a number
+    path.write_text("learning_rate: 1e-4\nsteps: 10\nsizes_px: [320, 352]\n")
+    config = load_config(path, ["steps=20"], TrainConfig())
+    assert (config.learning_rate, config.steps, config.sizes_px) == (1e-4, 20, (320, 352))
+
+
+def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "train.yaml"
+    path.write_text("# nothing yet\n")
+    assert load_config(path, [], TrainConfig()) == TrainConfig()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"- steps", "must hold lines like"),
+        (b"steps: [", "no readable YAML"),
+        (b"\xff\xfe\xff", "no readable YAML"),
+        (b"steps: !!python/object/apply:os.system ['true']", "no readable YAML"),
+        (b"#" * 70_000, "too many"),
+        (b"a: &a [x,x]\nb: &b [*a,*a]\nsteps: [*b,*b]\n", "unknown setting 'a'"),
+    ],
+)
+def test_a_file_that_is_no_settings_file_is_refused_in_one_line(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "train.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigRefused, match=told) as refused:
+        load_config(path, [], TrainConfig())
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_and_a_text_without_equals_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigRefused, match="No such file"):
+        load_config(tmp_path / "none.yaml", [], TrainConfig())
+    with pytest.raises(ConfigRefused, match="'steps' is no KEY=VALUE"):
+        load_config(None, ["steps"], TrainConfig())
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+@pytest.mark.parametrize("images", [1, 7, 205, 100_000])
+@pytest.mark.parametrize("parameters", [0, STARTER, SWIN])
+def test_defaults_are_valid_for_any_machine_and_dataset(device: str, images: int, parameters: int) -> None:
+    config = defaults_for(device, images, parameters)
+    assert config.batch_size <= images
+    assert config.warmup_steps < config.steps
+
+
+def test_a_small_model_learns_everything_and_a_large_one_keeps_its_backbone() -> None:
+    assert defaults_for("cpu", 205, STARTER).backbone_multiplier == 1
+    assert defaults_for("cuda", 205, SWIN).backbone_multiplier == 0

@@ -1,0 +1,156 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.coloured_squares import ONTOLOGY, QUICK, labelled, squares, tiny_grounding_detector
+from training.config import TrainConfig
+from training.errors import TrainingDiverged
+from training.parameters import choose_trainable, optimizer_for, set_mode
+from training.trainer import autocast, learning_rate, train, validation_period
+
+
+def test_a_detector_learns_what_it_is_shown(tmp_path: Path) -> None:
+    images = squares(tmp_path, 6)
+    config = replace(QUICK, steps=40, batch_size=3, validate_every=40, flip=0.0, color=0.0)
+    happened = list(train(tiny_grounding_detector(), images, images, ONTOLOGY, config))
+    losses = [progress.loss for progress in happened if progress.event == "step"]
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+    end = happened[-1]
+    assert end.before is not None
+    assert end.best is not None
+    assert (end.best.metrics["AP50"] or 0) > (end.before.metrics["AP50"] or 0)
+
+
+def test_what_happens_is_told_in_order(tmp_path: Path) -> None:
+    images = squares(tmp_path, 3)
+    happened = list(train(tiny_grounding_detector(), images, images, ONTOLOGY, replace(QUICK, steps=3)))
+    assert [(progress.event, progress.step) for progress in happened] == [
+        ("evaluation", 0),
+        ("step", 1),
+        ("step", 2),
+        ("evaluation", 2),
+        ("step", 3),
+        ("evaluation", 3),
+    ]
+    assert all(progress.losses.keys() >= {"class_0", "giou_enc"} for progress in happened if progress.event == "step")
+    assert happened[-1].eta_seconds == 0
+
+
+def test_the_best_validated_weights_stay_in_the_model(tmp_path: Path) -> None:
+    images = squares(tmp_path, 3)
+    detector = tiny_grounding_detector()
+    # a rate this high ruins what the first step taught
+    config = replace(QUICK, steps=6, learning_rate=0.05, validate_every=1, ema_decay=0.0)
+    weights: dict[int, torch.Tensor] = {}
+    last = None
+    for progress in train(detector, images, images, ONTOLOGY, config):
+        weights[progress.step] = detector.model.model.level_embed.detach().clone()
+        last = progress
+    assert last is not None
+    assert last.best is not None
+    torch.testing.assert_close(detector.model.model.level_embed.detach(), weights[last.best_step], rtol=0, atol=0)
+    assert not detector.model.training
+
+
+def test_stopping_validates_once_more_and_ends(tmp_path: Path) -> None:
+    images = squares(tmp_path, 3)
+    config = replace(QUICK, steps=50, validate_every=50)
+    asked = iter([False, False, True])
+    happened = list(train(tiny_grounding_detector(), images, images, ONTOLOGY, config, stop=lambda: next(asked)))
+    assert [(progress.event, progress.step) for progress in happened[-2:]] == [("step", 2), ("evaluation", 2)]
+    assert happened[-1].best_step == 2
+
+
+def test_a_rate_that_destroys_the_weights_is_reported_with_the_images(tmp_path: Path) -> None:
+    images = squares(tmp_path, 2)
+    detector = tiny_grounding_detector()
+    with torch.no_grad():
+        detector.model.bbox_embed[0].layers[0].weight[:] = float("nan")
+    with pytest.raises(TrainingDiverged, match=r"nan at step 1 \(images [12], [12]\)\. Lower learning_rate"):
+        list(train(detector, images, images[:0], ONTOLOGY, QUICK))
+
+
+def test_images_without_boxes_are_learnt_from(tmp_path: Path) -> None:
+    image = squares(tmp_path, 1)[0]
+    empty = labelled(1, image.path, image.width, image.height, [], [])
+    happened = list(train(tiny_grounding_detector(), [empty], [empty], ONTOLOGY, replace(QUICK, steps=1)))
+    assert happened[1].losses["class_0"] > 0
+    assert happened[1].losses["l1_0"] == 0
+
+
+@pytest.mark.parametrize("backbone", ["resnet", "swin"])
+def test_bf16_and_split_steps_train(tmp_path: Path, backbone: str) -> None:
+    images = squares(tmp_path, 4)
+    config = QUICK.updated({"steps": 2, "precision": "bf16", "batch_size": 4, "accumulate": 2})
+    happened = list(train(tiny_grounding_detector(backbone), images, images, ONTOLOGY, config))  # type: ignore[arg-type]
+    assert all(progress.loss < 1e3 for progress in happened)
+
+
+def test_a_resnet_backbone_learns_although_transformers_freezes_it() -> None:
+    model = tiny_grounding_detector("resnet").model
+    assert not any(p.requires_grad for name, p in model.named_parameters() if ".backbone." in name)
+    trainable = choose_trainable(model, replace(QUICK, backbone_multiplier=0.1))
+    assert [name for name in trainable if ".backbone." in name]
+    assert not [name for name in choose_trainable(model, replace(QUICK, backbone_multiplier=0)) if ".backbone." in name]
+
+
+@pytest.mark.parametrize(
+    ("mode", "multiplier", "learns"),
+    [("vocabulary", 0.1, False), ("closed", 0.1, True), ("open", 0.1, True), ("closed", 0.0, False)],
+)
+def test_the_text_encoder_learns_where_the_mode_lets_it(mode: str, multiplier: float, learns: bool) -> None:
+    model = tiny_grounding_detector().model
+    config = QUICK.updated({"mode": mode, "text_multiplier": multiplier})
+    trainable = choose_trainable(model, config)
+    assert any(".text_backbone." in name for name in trainable) == learns
+    set_mode(model, config)
+    assert model.model.text_backbone.training == learns
+    assert model.model.encoder.training
+
+
+def test_norms_and_biases_do_not_decay_and_rates_have_their_share() -> None:
+    model = tiny_grounding_detector().model
+    config = QUICK.updated({"backbone_multiplier": 0.1, "text_multiplier": 0.5, "weight_decay": 0.01})
+    trainable = choose_trainable(model, config)
+    groups = optimizer_for(trainable, config).param_groups
+    assert {(group["share"], group["weight_decay"]) for group in groups} == {
+        (share, decay) for share in (0.1, 0.5, 1.0) for decay in (0.0, 0.01)
+    } - {(0.1, 0.0)}  # the backbone's norms are frozen
+    flat = {id(p) for group in groups if group["weight_decay"] == 0 for p in group["params"]}
+    assert all((id(p) in flat) == (p.ndim <= 1) for n, p in trainable.items() if "embed" not in n)
+
+
+def test_dropout_follows_the_settings_and_not_the_checkpoint() -> None:
+    model = tiny_grounding_detector().model
+    assert model.model.decoder.layers[0].dropout == pytest.approx(0.1)
+    set_mode(model, replace(QUICK, dropout=0.0, fusion_dropout=0.3))
+    assert model.model.decoder.layers[0].dropout == 0
+    assert model.model.encoder.layers[0].deformable_layer.dropout == 0
+    assert model.model.encoder.layers[0].fusion_layer.attn.dropout == pytest.approx(0.3)
+    assert model.model.encoder.layers[0].fusion_layer.drop_path.drop_prob == 0
+    assert model.config.dropout == pytest.approx(0.1)
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    config = TrainConfig(steps=10, warmup_steps=3, learning_rate=1.0)
+    rates = [learning_rate(step, config) for step in range(1, 11)]
+    assert rates[:3] == pytest.approx([0.25, 0.5, 0.75])
+    assert max(rates) == rates[3]
+    # 7 steps of a cosine over 8: the last is 0.5 * (1 + cos(7 / 8 * pi)) = 0.038
+    assert rates[-1] == pytest.approx(0.0381, abs=1e-3)
+    assert learning_rate(9, replace(config, schedule="flat")) == 1.0
+
+
+def test_validation_comes_once_an_epoch_but_not_too_often() -> None:
+    assert validation_period(TrainConfig(steps=100, batch_size=4), 40) == 10
+    assert validation_period(TrainConfig(steps=1000, batch_size=4, max_validations=10), 40) == 100
+    assert validation_period(TrainConfig(validate_every=7), 40) == 7
+
+
+def test_a_processor_computes_in_full_precision_unless_told() -> None:
+    with autocast("cpu", "auto"):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+    with autocast("cpu", "bf16"):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16

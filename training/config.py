@@ -1,0 +1,218 @@
+"""The settings of one training run."""
+
+import dataclasses
+import math
+import reprlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+
+import yaml
+
+from training.errors import ConfigRefused
+
+Mode = Literal["vocabulary", "closed", "open"]
+
+SMALL_MODEL_PARAMETERS = 20_000_000  # below it a detector learns faster at a higher rate and with nothing frozen
+_MAX_CONFIG_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides how a detector is taught; `defaults_for` fits it to a machine and a dataset.
+
+    Modes: "vocabulary" names in each prompt the categories on the image beside names that are not on it, and keeps
+    the text encoder as it is; "closed" asks for all the dataset's categories every time, other prompts get worse;
+    "open" is "vocabulary" with the text encoder learning too.
+
+    Raises:
+        ConfigRefused: naming every setting that is out of range.
+    """
+
+    mode: Mode = "vocabulary"
+    steps: int = 400  # optimiser steps
+    batch_size: int = 4  # images per step
+    accumulate: int = 1  # parts a step is split into, so that a large batch fits into memory
+    learning_rate: float = 1e-4  # of everything that has no multiplier
+    backbone_multiplier: float = 0.1  # of learning_rate, image backbone; 0 freezes it
+    text_multiplier: float = 0.1  # of learning_rate, text encoder; 0 freezes it; "vocabulary" always does
+    weight_decay: float = 1e-4  # AdamW, not on norms and biases
+    warmup_steps: int = 30  # learning rate rises from 0
+    schedule: Literal["cosine", "flat"] = "cosine"  # after the warm-up
+    clip: float = 0.1  # largest norm of the gradient
+    ema_decay: float = 0.999  # of the averaged weights that are validated and kept; rises from 0.1 over the first steps
+    dropout: float = 0.0  # encoder and decoder, see DETECTORS.md section 0
+    fusion_dropout: float = 0.0  # attention between image and text
+    flip: float = 0.5  # probability of a mirrored image
+    crop: float = 0.3  # probability of a random part of the image
+    color: float = 0.2  # largest relative change of brightness and of contrast
+    sizes_px: tuple[int, ...] = ()  # short sides to draw from; empty: 0.8 to 1.1 of the detector's own
+    negatives: int = 12  # most names in a prompt that are not on the image
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on CUDA
+    validate_every: int = 0  # steps; 0: once an epoch, but at most `max_validations` times
+    max_validations: int = 10  # only read where validate_every is 0
+    validate_images: int = 200  # most images a validation looks at, drawn once by the seed
+    hold_out: float = 0.15  # share of the training images to validate on where the dataset has no "val" split
+    save_every_s: float = 60.0  # seconds between two states to resume from
+    log_every: int = 5  # steps per reported line
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        faults = _type_faults(self) or _range_faults(self)
+        if faults:
+            raise ConfigRefused("Training settings: " + "; ".join(faults) + ".")
+
+    def updated(self, settings: Mapping[str, Any]) -> Self:
+        """These settings with some replaced; text is read as the setting's own type.
+
+        Raises:
+            ConfigRefused: naming every unknown, unreadable or out of range setting at once.
+        """
+        hints = get_type_hints(type(self))
+        values: dict[str, Any] = {}
+        faults: list[str] = []
+        for key, value in settings.items():
+            if key not in hints:
+                known = ", ".join(sorted(hints))
+                faults.append(f"unknown setting {reprlib.repr(key)} (known: {known})")
+                continue
+            try:
+                values[key] = _read(value, hints[key])
+            except (ValueError, OverflowError):
+                faults.append(f"{key} is {reprlib.repr(value)}, it must be {_wanted(hints[key])}")
+        candidate = dataclasses.replace(self) if not values else _replaced(self, values, faults)
+        if faults:
+            raise ConfigRefused("Training settings: " + "; ".join(faults) + ".")
+        return candidate
+
+
+def defaults_for(device: str, images: int, parameters: int = 0) -> TrainConfig:
+    """Settings that suit a machine, a dataset of `images` training images and a model of `parameters` weights.
+
+    A small model (the starter) takes a high rate everywhere; a Swin-sized one follows DETECTORS.md section 1.9. A
+    CPU gets few steps. 0 parameters stands for a large model.
+    """
+    small = 0 < parameters < SMALL_MODEL_PARAMETERS
+    cuda = device.startswith("cuda")
+    batch_size = max(1, min(8 if small or cuda else 2, images))
+    epoch = max(1, math.ceil(images / batch_size))
+    if small:
+        steps = max(100, min(12 * epoch, 400 if not cuda else 3000))
+    else:
+        steps = max(100, min(20 * epoch, 4000)) if cuda else max(40, min(4 * epoch, 200))
+    return TrainConfig(
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=5e-4 if small else 1e-4,
+        backbone_multiplier=1.0 if small else 0.0,
+        text_multiplier=0.5 if small else 0.1,
+        warmup_steps=min(30 if small else 100, max(1, steps // 10)),
+        ema_decay=0.99 if small else 0.999,
+        fusion_dropout=0.0 if small else 0.1,
+        validate_images=200 if small or cuda else 30,
+    )
+
+
+def load_config(path: Path | None, settings: Sequence[str], base: TrainConfig) -> TrainConfig:
+    """`base` changed by a YAML file and then by "KEY=VALUE" texts.
+
+    Raises:
+        ConfigRefused: the file is missing or no flat YAML mapping, a text has no "=", or a setting is wrong.
+    """
+    values = {} if path is None else _read_yaml(path)
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigRefused(f"{text!r} is no KEY=VALUE. Write for example learning_rate=0.0002.")
+        values[key.strip()] = value.strip()
+    return base.updated(values)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ConfigRefused(f"Can't read the settings file {str(path)!r}: {error.strerror}.") from error
+    if len(raw) > _MAX_CONFIG_BYTES:
+        raise ConfigRefused(f"{str(path)!r} has {len(raw)} bytes, too many for a settings file (at most 65536).")
+    try:
+        values = yaml.safe_load(raw)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise ConfigRefused(f"{str(path)!r} is no readable YAML: {line[:200]}.") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigRefused(f"{str(path)!r} must hold lines like 'steps: 400', not a {type(values).__name__}.")
+    return {str(key): value for key, value in values.items()}
+
+
+def _replaced(config: TrainConfig, values: Mapping[str, Any], faults: list[str]) -> Any:
+    try:
+        return dataclasses.replace(config, **values)
+    except ConfigRefused as error:
+        faults.append(str(error).removeprefix("Training settings: ").removesuffix("."))
+        return config
+
+
+def _read(value: Any, hint: Any) -> Any:
+    """`value` as the type of `hint`; raises ValueError where it is none."""
+    if get_origin(hint) is tuple:
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple):
+            raise ValueError(value)
+        return tuple(_read(part, int) for part in parts if part != "")
+    if get_origin(hint) is Literal:
+        if value in get_args(hint):
+            return value
+        raise ValueError(value)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(value)
+    number = float(value)  # YAML 1.1 reads 1e-4 as text
+    if hint is float:
+        return number
+    if not number.is_integer():
+        raise ValueError(value)
+    return int(number)
+
+
+def _wanted(hint: Any) -> str:
+    if get_origin(hint) is tuple:
+        return "whole numbers like 320,384"
+    if get_origin(hint) in (Literal, UnionType):
+        return "one of " + ", ".join(get_args(hint))
+    return {int: "a whole number", float: "a number"}[hint]
+
+
+def _type_faults(config: TrainConfig) -> list[str]:
+    faults = []
+    for name, hint in get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        try:
+            _read(value, hint)
+        except (ValueError, OverflowError):
+            faults.append(f"{name} is {reprlib.repr(value)}, it must be {_wanted(hint)}")
+    return faults
+
+
+_AT_LEAST_ONE = ("steps", "batch_size", "accumulate", "max_validations", "validate_images", "log_every")
+_ZERO_OR_MORE = ("warmup_steps", "negatives", "validate_every", "seed", "weight_decay", "save_every_s")
+_POSITIVE = ("learning_rate", "clip")
+_SHARES = ("backbone_multiplier", "text_multiplier", "flip", "crop", "dropout", "fusion_dropout")
+
+
+def _range_faults(config: TrainConfig) -> list[str]:
+    rules = [(name, getattr(config, name) >= 1, "1 or more") for name in _AT_LEAST_ONE]
+    rules += [(name, getattr(config, name) >= 0, "0 or more") for name in _ZERO_OR_MORE]
+    rules += [(name, 0 < getattr(config, name) < math.inf, "above 0") for name in _POSITIVE]
+    rules += [(name, 0 <= getattr(config, name) <= 1, "between 0 and 1") for name in _SHARES]
+    rules += [
+        ("ema_decay", 0 <= config.ema_decay < 1, "at least 0 and below 1"),
+        ("hold_out", 0 < config.hold_out < 1, "between 0 and 1"),
+        ("color", 0 <= config.color < 1, "at least 0 and below 1"),
+        ("accumulate", config.accumulate <= config.batch_size, f"at most batch_size ({config.batch_size})"),
+        ("sizes_px", all(32 <= size <= 4096 for size in config.sizes_px), "sides between 32 and 4096"),
+    ]
+    return [f"{name} is {getattr(config, name)!r}, it must be {wanted}" for name, met, wanted in rules if not met]

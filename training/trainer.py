@@ -1,0 +1,287 @@
+"""The training loop."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from annotations.queries import LabelledImage
+from engine.grounding import GroundingDetector
+from engine.ontology import Ontology
+from engine.prompts import MAX_TOKENS
+from training.checkpointing import TrainingState, load_state, save_state
+from training.config import TrainConfig
+from training.criterion import CriterionConfig, GroundingCriterion, layer_outputs
+from training.data import Batch, BatchMaker, prefetched
+from training.ema import AveragedWeights, copy_into
+from training.errors import TrainingDiverged, TrainingError
+from training.metrics.coco import Evaluation, evaluate_detector
+from training.parameters import choose_trainable, optimizer_for, set_mode
+from training.vocabulary import PromptSampler
+
+Event = Literal["step", "evaluation", "saved", "resumed"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What has just happened.
+
+    Attributes:
+        event: "step" (an optimiser step is done), "evaluation" (the averaged weights were validated; at step 0 the
+            detector as it came), "saved" (the state is on the disk) or "resumed" (training goes on from there).
+        step: finished steps.
+        steps: steps in all.
+        seconds: spent since the first step, earlier parts of a resumed run included.
+        eta_seconds: a guess at what is left; None before the first step.
+        learning_rate: of this step.
+        losses: weighted terms of this step; their sum is `loss`.
+        evaluation: the one just made, where the event is "evaluation".
+        before: the detector's as it came, once it is known.
+        best: the best so far of the weights learnt, made at `best_step`.
+    """
+
+    event: Event
+    step: int
+    steps: int
+    seconds: float
+    eta_seconds: float | None = None
+    learning_rate: float = 0.0
+    losses: Mapping[str, float] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
+    before: Evaluation | None = None
+    best: Evaluation | None = None
+    best_step: int = 0
+
+    @property
+    def loss(self) -> float:
+        """Sum of the terms."""
+        return math.fsum(self.losses.values())
+
+
+def train(
+    detector: GroundingDetector,
+    images: Sequence[LabelledImage],
+    validation: Sequence[LabelledImage],
+    ontology: Ontology,
+    config: TrainConfig,
+    *,
+    resume: Path | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    criterion: CriterionConfig = CriterionConfig(),  # noqa: B008 - frozen
+) -> Iterator[Progress]:
+    """Teach `detector` in place, telling of each step, validation and saved state.
+
+    When the iterator ends, or is closed, the detector holds the averaged weights of the validation with the highest
+    AP after step 0 (AP50 decides between equals).
+
+    Args:
+        detector: its model is changed; afterwards it is in evaluation mode.
+        images: to learn from; their category ids index into `ontology`.
+        validation: to measure on, in the same ids.
+        resume: a file to keep the state in. Where it exists, training goes on from it and ends with the weights it
+            would have had without the break (on the same CPU, bit for bit). None: nothing is kept.
+        stop: asked before each step; when true, training ends after a last validation.
+
+    Raises:
+        TrainingDiverged: the loss is no longer a number.
+        StateRefused: `resume` holds the state of another detector or of other settings.
+        StateNotSaved: the disk is full.
+        ImageRefused: an image can't be read.
+    """
+    loop = _Loop(detector, images, validation, ontology, config, resume, criterion)
+    try:
+        yield from loop.run(stop)
+    finally:
+        loop.finish()
+
+
+class _Loop:
+    """One training: the model with all that moves beside it."""
+
+    def __init__(
+        self,
+        detector: GroundingDetector,
+        images: Sequence[LabelledImage],
+        validation: Sequence[LabelledImage],
+        ontology: Ontology,
+        config: TrainConfig,
+        state_path: Path | None,
+        criterion: CriterionConfig,
+    ) -> None:
+        self._detector, self._ontology, self._config, self._state_path = detector, ontology, config, state_path
+        self._images = images
+        self._validation = _sample(validation, config)
+        self._model: nn.Module = detector.model
+        self._trainable = choose_trainable(self._model, config)
+        self._optimizer = optimizer_for(self._trainable, config)
+        self._average = AveragedWeights(self._trainable, config.ema_decay)
+        self._criterion = GroundingCriterion(criterion)
+        self._state = TrainingState()
+        if state_path is not None and state_path.exists():
+            self._state = load_state(state_path, config, self._trainable, self._average, self._optimizer)
+
+    def run(self, stop: Callable[[], bool]) -> Iterator[Progress]:
+        config, state = self._config, self._state
+        yield self._progress("resumed") if state.before else self._validate()
+        saved_at = time.monotonic()
+        max_tokens = min(MAX_TOKENS, int(self._detector.model.config.max_text_len))
+        prompts = PromptSampler(self._ontology, self._detector.tokenizer, config.mode, config.negatives, max_tokens)
+        make = BatchMaker(self._images, prompts, self._detector.preprocessing, config)
+        every = validation_period(config, len(self._images))
+        set_mode(self._model, config)
+        for batches in prefetched(make, range(state.step + 1, config.steps + 1)):
+            if stop():
+                break
+            yield self._step(batches)
+            last = state.step == config.steps
+            if last or state.step % every == 0:
+                yield self._validate()
+            if self._state_path is not None and (last or time.monotonic() - saved_at >= config.save_every_s):
+                self._save()
+                yield self._progress("saved")
+                saved_at = time.monotonic()
+        if state.validated_step != state.step:
+            self._save()
+            yield self._validate()
+
+    def finish(self) -> None:
+        """Leave the best weights in the model, ready to detect."""
+        if self._state.best_weights:
+            copy_into(self._trainable, self._state.best_weights)
+        self._model.eval()
+
+    def _step(self, batches: Sequence[Batch]) -> Progress:
+        started = time.monotonic()
+        state, config = self._state, self._config
+        step = state.step + 1
+        torch.manual_seed(config.seed * 1_000_003 + step)  # dropout's draws, the same after a resumption
+        rate = learning_rate(step, config)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate * group["share"]
+        losses: dict[str, float] = {}
+        for batch in batches:
+            for name, value in self._backward(batch, len(batches), step).items():
+                losses[name] = losses.get(name, 0.0) + value
+        norm = nn.utils.clip_grad_norm_(self._trainable.values(), config.clip)
+        if not math.isfinite(float(norm)):
+            ids = [id_ for batch in batches for id_ in batch.image_ids]
+            raise _diverged("gradient", float(norm), step, ids, config)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        state.step = step
+        self._average.update(step)
+        state.seconds += time.monotonic() - started
+        return self._progress("step", learning_rate=rate, losses=losses)
+
+    def _backward(self, batch: Batch, parts: int, step: int) -> dict[str, float]:
+        """Add the gradient of one part of a step; returns its share of each loss term."""
+        batch = batch.to(self._detector.device)
+        try:
+            with autocast(self._detector.device, self._config.precision):
+                outputs = self._model(
+                    pixel_values=batch.pixel_values,
+                    pixel_mask=batch.pixel_mask,
+                    input_ids=batch.input_ids,
+                    attention_mask=batch.attention_mask,
+                )
+            layers = layer_outputs(self._model, _in_full_precision(outputs))
+            terms: dict[str, Tensor] = self._criterion(layers, batch.targets, batch.attention_mask.bool())
+            loss = torch.stack(list(terms.values())).sum() / parts
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise _diverged("loss", value, step, batch.image_ids, self._config)
+            torch.autograd.backward(loss)
+        except torch.cuda.OutOfMemoryError as error:
+            raise TrainingError(
+                f"The GPU's memory is full at step {step} with batch_size {self._config.batch_size} in "
+                f"{self._config.accumulate} parts. Set a larger accumulate, smaller sizes_px or a smaller batch_size."
+            ) from error
+        return {name: float(term.detach()) / parts for name, term in terms.items()}
+
+    def _validate(self) -> Progress:
+        started = time.monotonic()
+        state = self._state
+        with self._average.applied():
+            found = evaluate_detector(self._detector, self._validation, self._ontology)
+        set_mode(self._model, self._config)
+        state.validated_step = state.step
+        if state.step == 0:
+            state.before = found
+        elif state.best is None or _rank(found) > _rank(state.best):
+            state.best, state.best_step = found, state.step
+            state.best_weights = {name: value.clone() for name, value in self._average.values.items()}
+        state.seconds += time.monotonic() - started
+        return self._progress("evaluation", evaluation=found)
+
+    def _save(self) -> None:
+        if self._state_path is not None:
+            save_state(self._state_path, self._state, self._config, self._trainable, self._average, self._optimizer)
+
+    def _progress(self, event: Event, **more: Any) -> Progress:
+        state, steps = self._state, self._config.steps
+        eta = state.seconds / state.step * (steps - state.step) if state.step else None
+        more |= {"before": state.before, "best": state.best, "best_step": state.best_step}
+        return Progress(event, state.step, steps, state.seconds, eta, **more)
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """The rate of a step from 1: a linear warm-up, then flat or half a cosine down to 0 after the last step."""
+    if step <= config.warmup_steps:
+        return config.learning_rate * step / (config.warmup_steps + 1)
+    if config.schedule == "flat":
+        return config.learning_rate
+    share = (step - config.warmup_steps) / (config.steps - config.warmup_steps + 1)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def validation_period(config: TrainConfig, images: int) -> int:
+    """Steps between two validations."""
+    if config.validate_every:
+        return config.validate_every
+    epoch = math.ceil(images / config.batch_size)
+    return max(epoch, math.ceil(config.steps / config.max_validations))
+
+
+def autocast(device: str, precision: str) -> AbstractContextManager[Any]:
+    """bf16 where it is asked for, or where "auto" finds CUDA with bf16."""
+    kind = torch.device(device).type
+    auto = kind == "cuda" and torch.cuda.is_bf16_supported()
+    if precision == "bf16" or (precision == "auto" and auto):
+        return torch.autocast(kind, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def _sample(images: Sequence[LabelledImage], config: TrainConfig) -> list[LabelledImage]:
+    """At most `config.validate_images`, drawn by the seed, in their own order."""
+    if len(images) <= config.validate_images:
+        return list(images)
+    drawn = np.random.default_rng([config.seed, 2]).permutation(len(images))[: config.validate_images]
+    return [images[index] for index in sorted(drawn)]
+
+
+def _rank(evaluation: Evaluation) -> tuple[float, float]:
+    return (evaluation.metrics["AP"] or 0.0, evaluation.metrics["AP50"] or 0.0)
+
+
+def _in_full_precision(outputs: Any) -> Any:
+    """The model's answer in float32: a box in 1000 pixels needs more than the 8 bits of bfloat16."""
+    return type(outputs)(**{name: _widened(value) for name, value in outputs.items()})
+
+
+def _widened(value: Any) -> Any:
+    return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
+
+
+def _diverged(what: str, value: float, step: int, image_ids: Sequence[int], config: TrainConfig) -> TrainingDiverged:
+    ids = ", ".join(str(id_) for id_ in image_ids[:8])
+    return TrainingDiverged(
+        f"The {what} is {value:g} at step {step} (images {ids}). Lower learning_rate (now {config.learning_rate:g}) or "
+        f"raise warmup_steps (now {config.warmup_steps}), and look at the boxes of these images."
+    )
