@@ -130,8 +130,8 @@ export class ImageList {
     const state = stateOf(row);
     const picture = element("img", { class: "gw-thumb", alt: "", src: this.api.thumbnailUrl(row.id), loading: "lazy", decoding: "async", draggable: "false" });
     picture.addEventListener("error", () => picture.classList.add("gw-thumb-broken"));
-    const name = element("span", { class: "gw-row-name" });
-    name.textContent = row.file_name.split("/").at(-1);
+    const [start, end] = splitName(row.file_name);
+    const name = element("span", { class: "gw-row-name" }, element("span", {}, start), element("span", {}, end));
     const detail = element("span", { class: "gw-row-detail" });
     detail.textContent = detailOf(row, state);
     const mark = element("span", { class: `gw-mark gw-mark-${state}`, "aria-hidden": "true" });
@@ -143,6 +143,13 @@ export class ImageList {
     node.setAttribute("aria-label", `${row.file_name}, ${detail.textContent}`);
     return node;
   }
+}
+
+/** The name in two parts; the first may be cut short on screen, as names of a series differ at their end. */
+export function splitName(fileName) {
+  const name = Array.from(fileName.split("/").at(-1));
+  const at = Math.max(name.length - 9, 0);
+  return [name.slice(0, at).join(""), name.slice(at).join("")];
 }
 
 export function detailOf(row, state) {

@@ -43,6 +43,7 @@ class Stage {
   #dataset = null;
   #datasets = [];
   #opened = 0; // counts images opened: a late picture must not show on another image
+  #wholeOf = 0; // the opening for which every pixel of a very large picture was asked
   #tabLeaves = false; // after Esc, Tab leaves the picture as it does everywhere else
 
   constructor(root, apiBase) {
@@ -71,7 +72,7 @@ class Stage {
     const { api, session, settings } = this;
     this.desk = new Desk({
       base: part("canvas-base"), over: part("canvas"), session, settings, api, say,
-      onView: () => this.#drawTools(), onSelect: () => this.panel?.draw(),
+      onView: () => this.#viewChanged(), onSelect: () => this.panel?.draw(),
     });
     this.actions = new Actions({
       session, desk: this.desk, settings, say,
@@ -128,20 +129,22 @@ class Stage {
     this.memory.write("dataset", dataset.id);
     this.part("dataset-select").value = String(dataset.id);
     this.settings.confidence = this.memory.read(`confidence.${dataset.id}`, DEFAULT_CONFIDENCE);
-    this.settings.categoryId = null;
+    this.settings.categoryId = this.memory.read(`category.${dataset.id}`);
     this.settings.hidden.clear();
     this.session.close();
     this.session.setCategories([]);
     this.palette.openDataset(dataset.id);
     this.palette.reload();
     this.promptBox.openDataset(dataset);
-    window.dispatchEvent(new CustomEvent("groundwork:dataset", { detail: { id: dataset.id } }));
+    window.dispatchEvent(new CustomEvent("groundwork:dataset", { detail: { id: dataset.id, source: "stage" } }));
     await this.images.openDataset(dataset.id, this.memory.read(`image.${dataset.id}`));
   }
 
   /** The page (or another part of it) speaks of a dataset; it may be one this stage has not seen yet. */
-  async #datasetAnnounced(id) {
-    if (!Number.isFinite(id) || id === this.#dataset?.id) return;
+  async #datasetAnnounced({ id: announced, source } = {}) {
+    const id = Number(announced);
+    if (source === "stage" || !Number.isFinite(id)) return;
+    if (id === this.#dataset?.id) return this.#lookAgain(); // said again: something in it has changed
     if (!this.#datasets.some((dataset) => dataset.id === id)) await this.#loadDatasets();
     if (this.#datasets.some((dataset) => dataset.id === id)) await this.#openDataset(id);
   }
@@ -161,9 +164,14 @@ class Stage {
   async #lookAgain() {
     const before = this.#dataset;
     await this.#loadDatasets();
-    if (!this.#dataset || !this.#datasets.some((one) => one.id === before?.id)) return this.#openDataset(before?.id);
-    if (this.outbox.unsent === 0) this.session.refresh();
-    this.images.renew();
+    if (this.#datasets.length === 0 && this.welcome.shown) return;
+    const still = this.#datasets.find((one) => one.id === before?.id);
+    if (!still) return this.#openDataset(this.memory.read("dataset"));
+    this.#dataset = still;
+    this.promptBox.setDataset(still);
+    if (this.session.imageId === null) return this.images.restart();
+    this.session.refresh();
+    await this.images.renew();
   }
 
   // --- images --------------------------------------------------------------------------------------
@@ -195,6 +203,26 @@ class Stage {
       if (opened === this.#opened) this.#note("This picture can't be shown", error.message);
     } finally {
       clearTimeout(slow);
+    }
+  }
+
+  #viewChanged() {
+    this.#drawTools();
+    const { desk } = this;
+    const reduced = desk.image && desk.bitmap && desk.bitmap.width < desk.image.width;
+    const wanted = reduced && desk.scale * devicePixelRatio > (1.2 * desk.bitmap.width) / desk.image.width;
+    if (wanted && this.#wholeOf !== this.#opened) this.#loadWhole(desk.image, this.#opened);
+  }
+
+  /** Zoomed in beyond the smaller copy of a very large picture: now every pixel counts. */
+  async #loadWhole(image, opened) {
+    this.#wholeOf = opened;
+    try {
+      const bitmap = await this.pixels.whole(image);
+      if (opened === this.#opened) this.desk.setBitmap(bitmap);
+      else bitmap.close();
+    } catch (error) {
+      if (opened === this.#opened) this.status.say(error.message, "error");
     }
   }
 
@@ -234,8 +262,12 @@ class Stage {
   /** Thresholds, visibility, categories or shapes: bring everything shown in line. */
   #shownChanged(remember = true) {
     const { categories } = this.session.state;
-    if (!categories.some((one) => one.id === this.settings.categoryId)) this.settings.categoryId = categories[0]?.id ?? null;
-    if (remember && this.#dataset) this.memory.write(`confidence.${this.#dataset.id}`, this.settings.confidence);
+    const known = categories.some((one) => one.id === this.settings.categoryId);
+    if (!known && categories.length) this.settings.categoryId = categories[0].id;
+    if (remember && this.#dataset) {
+      this.memory.write(`confidence.${this.#dataset.id}`, this.settings.confidence);
+      this.memory.write(`category.${this.#dataset.id}`, this.settings.categoryId);
+    }
     this.desk.update();
     this.palette.draw(this.desk.shapes);
     this.panel.draw();
@@ -306,7 +338,7 @@ class Stage {
     part("open-data").addEventListener("click", () => this.welcome.show(this.#datasets, this.#dataset));
     part("dataset-select").addEventListener("change", (event) => this.#openDataset(Number(event.target.value)));
     part("save-state").addEventListener("click", () => this.outbox.retry());
-    window.addEventListener("groundwork:dataset", (event) => this.#datasetAnnounced(Number(event.detail?.id)));
+    window.addEventListener("groundwork:dataset", (event) => this.#datasetAnnounced(event.detail));
     window.addEventListener("online", () => this.outbox.retry());
     window.addEventListener("pagehide", () => this.outbox.flush((imageId, edit) => { this.api.edit(imageId, edit).catch(() => {}); }));
   }

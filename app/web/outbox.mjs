@@ -25,6 +25,7 @@ export class Outbox {
     this.onChange = onChange;
     this.onSent = onSent;
     this.onRefused = onRefused;
+    this.error = null; // why the last attempt failed; null after one that did not
     this.kept = true; // false: this browser can't keep unsent edits across a reload
   }
 
@@ -57,11 +58,6 @@ export class Outbox {
     return this.#queue.length;
   }
 
-  /** True after a failed attempt, until one succeeds. */
-  get offline() {
-    return this.#failures > 0;
-  }
-
   /** Try again now: the network came back, or the person asked. */
   retry() {
     this.#wake?.();
@@ -90,21 +86,27 @@ export class Outbox {
   async #attempt(entry) {
     try {
       const reply = await this.send(entry.image_id, entry.edit);
-      this.#failures = 0;
+      this.#succeeded();
       this.#leave(entry);
       this.onSent(entry.image_id, entry.edit, reply);
     } catch (error) {
       if (error.final) {
-        this.#failures = 0;
+        this.#succeeded();
         this.#leave(entry);
         this.onRefused(entry.image_id, entry.edit, error);
         return;
       }
       this.#failures++;
-      this.onChange(error);
+      this.error = error;
+      this.onChange();
       await this.sleep(waitFor(this.#failures), (wake) => { this.#wake = wake; });
       this.#wake = null;
     }
+  }
+
+  #succeeded() {
+    this.#failures = 0;
+    this.error = null;
   }
 
   #leave(entry) {

@@ -1,7 +1,10 @@
 /** Pictures as bitmaps: the last few are kept, the next one is fetched ahead. */
 
+import { ApiError, lineOf } from "./api.mjs";
+
 const KEPT = 6;
-const LARGEST_PX = 24e6; // above this a smaller copy is asked for: 100 Mpx would take 400 MB here
+const LARGEST_PX = 24e6; // above this a smaller copy comes first: 100 Mpx take 400 MB here
+const REDUCED_WIDTH_PX = 3840; // the widest copy the server scales down to
 
 export class Pixels {
   #bitmaps = new Map(); // image id -> Promise of ImageBitmap, oldest first
@@ -30,9 +33,14 @@ export class Pixels {
     this.get(image).catch(() => {}); // whoever opens the image reports it
   }
 
-  async #load(image) {
-    const response = await this.fetchFn(this.api.pixelsUrl(image.id, reducedWidth(image)));
-    if (!response.ok) throw new Error(`The picture could not be read (${response.status}). Is the file still in its folder?`);
+  /** Every pixel of a picture of which `get` brought a smaller copy; not kept. */
+  whole(image) {
+    return this.#load(image, null);
+  }
+
+  async #load(image, width = reducedWidth(image)) {
+    const response = await this.fetchFn(this.api.pixelsUrl(image.id, width));
+    if (!response.ok) throw new ApiError(lineOf(await response.text(), response.status), response.status);
     return createImageBitmap(await response.blob());
   }
 
@@ -48,5 +56,6 @@ export class Pixels {
 /** The width to ask for, or null for all of it. */
 export function reducedWidth(image) {
   const pixels = image.width * image.height;
-  return pixels <= LARGEST_PX ? null : Math.floor(image.width * Math.sqrt(LARGEST_PX / pixels));
+  if (pixels <= LARGEST_PX) return null;
+  return Math.min(Math.floor(image.width * Math.sqrt(LARGEST_PX / pixels)), REDUCED_WIDTH_PX);
 }

@@ -3,6 +3,7 @@
 import { counted } from "./actions.mjs";
 import { enable } from "./dom.mjs";
 import { progressText, watched } from "./jobs.mjs";
+import { leftOut } from "./welcome.mjs";
 
 const EMPTY_REASON = "Type what to find first, for example: cat. remote control.";
 
@@ -45,11 +46,17 @@ export class PromptBox {
     if (running) this.#watch(running, dataset.id, true);
   }
 
+  /** The same dataset with other counts. */
+  setDataset(dataset) {
+    this.dataset = dataset;
+    this.refresh();
+  }
+
   refresh() {
     const reason = this.#reason();
     enable(this.here, !reason && this.session.imageId !== null, reason || "Open an image first");
     enable(this.all, !reason && Boolean(this.dataset?.images), reason || "This dataset has no images");
-    this.hint.textContent = this.#job ? "" : this.prompt.value.trim() ? "Enter finds it on this image." : "Name things, a full stop after each.";
+    this.hint.textContent = this.#job || !this.prompt.value.trim() ? "" : "Enter finds it on this image.";
   }
 
   #reason() {
@@ -112,6 +119,7 @@ export class PromptBox {
 
   #report(job, resumed) {
     if (job.state === "failed") this.say(job.error || "The search failed. See the terminal Groundwork runs in.", "error");
+    else if (job.skipped?.length) this.say(leftOut(job.skipped.map(({ what, reason }) => `${what}: ${reason}`)), "error");
     else if (resumed) return;
     else if (job.state === "stopped") this.say(`Stopped after ${counted(job.done, "image")}. What was found is kept.`, "info");
     else if (!job.detections) this.say("Nothing found. Try another word for it.", "info");

@@ -40,9 +40,12 @@ export class Status {
 }
 
 /** What the person may rely on: "Saved" means committed on the server. */
-export function savingText({ unsent, offline, kept }) {
+export function savingText({ unsent, error, kept }) {
   if (unsent === 0) return { text: "Saved", state: "saved", title: "Every edit is in the database." };
   const where = kept ? "Kept in this browser until it is sent." : "This browser can't keep it across a reload: leave the page open.";
-  if (offline) return { text: `Offline · ${unsent} unsent`, state: "offline", title: `${counted(unsent, "edit")} not sent. ${where}` };
+  if (error) {
+    const text = error.status === 0 ? `Offline · ${unsent} unsent` : `Not saved · ${unsent} unsent`;
+    return { text, state: "offline", title: `${error.message} ${where} Click to try again.` };
+  }
   return { text: `${unsent} unsent`, state: "sending", title: where };
 }

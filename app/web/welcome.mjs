@@ -101,10 +101,9 @@ export class Welcome {
       this.#progress(state);
     }
     if (last.state === "failed") throw new Error(last.error || "The import failed. See the terminal Groundwork runs in.");
-    const datasets = await this.api.datasets();
-    const made = last.dataset_id ?? datasets.find((dataset) => dataset.name === name)?.id;
+    const made = last.result?.dataset_id ?? (await this.api.datasets()).find((dataset) => dataset.name === name)?.id;
     if (made === undefined) throw new Error("No image was found in that folder.");
-    this.onDataset(made);
+    this.onDataset(made, leftOut((last.skipped ?? []).map(({ what, reason }) => `${what}: ${reason}`)));
   }
 
   async #upload(files) {
@@ -122,15 +121,14 @@ export class Welcome {
       }
     }
     if (refused.length === images.length) throw new Error(refused[0]);
-    this.onDataset(datasetId, refused.length ? `${refused.length} of ${images.length} files were left out. ${refused[0]}` : "");
+    this.onDataset(datasetId, leftOut(refused));
   }
 
   async #uploadTarget() {
     const name = this.name.value.trim() || this.dropName;
     const known = this.datasets.find((dataset) => dataset.name === name);
     if (known) return known.id;
-    const made = await this.api.createDataset(name);
-    return made.id ?? made.dataset_id;
+    return (await this.api.createDataset(name)).dataset_id;
   }
 
   async #examples() {
@@ -150,6 +148,11 @@ export class Welcome {
     this.line.replaceChildren(element("span", {}, text));
     this.line.dataset.kind = kind;
   }
+}
+
+/** One line about files that did not come in, or "". */
+export function leftOut(reasons) {
+  return reasons.length ? `${reasons.length} left out. ${reasons[0]}` : "";
 }
 
 /** "/data/my cats/" -> "my cats" */
