@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from annotations.errors import EditRefused, NotFound
 from annotations.models import Dataset, Image, Split
-from annotations.names import checked_name
+from annotations.names import checked_name, is_inside, printable
 from common.images import ImageInfo
 
 
@@ -62,8 +62,10 @@ def add_image(
         split: train, val, test or none.
 
     Raises:
-        EditRefused: the same content, or the same file, is in the dataset already.
+        EditRefused: the same content, or the same file, is in the dataset already; or the name leaves its folder.
     """
+    if not is_inside(file_name):
+        raise EditRefused(f"{printable(file_name)!r} is not a file name within a folder. Rename the file.")
     same = session.scalar(
         select(Image.file_name).where(
             Image.dataset_id == dataset_id, (Image.sha256 == info.sha256) | (Image.path == str(path.absolute()))

@@ -173,8 +173,7 @@ def _reshape(image: Image, row: Annotation, wanted: Box) -> None:
     old = (row.x1, row.y1, row.x2, row.y2)
     box = _box_on(image, wanted)
     if row.rle is not None and is_translation(old, wanted):
-        moved = moved_mask(row.rle, wanted[0] - old[0], wanted[1] - old[1])
-        row.rle = dict(moved) if moved else None
+        row.rle = moved_mask(row.rle, wanted[0] - old[0], wanted[1] - old[1])
     elif box != old:
         row.rle = None
     row.x1, row.y1, row.x2, row.y2 = box
@@ -274,10 +273,10 @@ def _box_on(image: Image, wanted: Box) -> Box:
     return box
 
 
-def _mask_on(image: Image, mask: Rle | None) -> dict[str, Any] | None:
+def _mask_on(image: Image, mask: Rle | None) -> Rle | None:
     if mask is None:
         return None
     try:
-        return dict(checked_mask(mask, image.width, image.height))
+        return checked_mask(mask, image.width, image.height)
     except ValueError as error:
         raise EditRefused(str(error)) from error

@@ -19,6 +19,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from common.masks import Rle
+
 Split = Literal["train", "val", "test"]
 Source = Literal["person", "model"]
 PredictionState = Literal["pending", "accepted", "rejected", "covered"]
@@ -66,6 +68,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads this plain attribute
         datetime: UtcDateTime,
         dict[str, Any]: JSON(none_as_null=True),
+        Rle: JSON(none_as_null=True),
     }
 
 
@@ -168,7 +171,7 @@ class Annotation(Base):
     y1: Mapped[float]  # pixels, top edge
     x2: Mapped[float]  # pixels, right edge, exclusive
     y2: Mapped[float]  # pixels, bottom edge, exclusive
-    rle: Mapped[dict[str, Any] | None]  # COCO RLE {"size": [h, w], "counts": str}; None: box only
+    rle: Mapped[Rle | None]  # None: box only
     source: Mapped[Source] = mapped_column(String(8))
     score: Mapped[float | None]  # probability in [0, 1]; None: drawn by a person
     checkpoint: Mapped[str | None] = mapped_column(Text)  # the model that proposed it
@@ -200,7 +203,7 @@ class Prediction(Base):
     y1: Mapped[float]
     x2: Mapped[float]
     y2: Mapped[float]
-    rle: Mapped[dict[str, Any] | None]
+    rle: Mapped[Rle | None]
     score: Mapped[float]  # probability in [0, 1]
     checkpoint: Mapped[str] = mapped_column(Text)
     prompt: Mapped[str] = mapped_column(Text)

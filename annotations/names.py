@@ -1,6 +1,8 @@
 """Names people give to datasets, categories and themselves: kept verbatim, within limits."""
 
 import unicodedata
+from pathlib import PurePosixPath
+from typing import TypeGuard
 
 MAX_NAME_LENGTH = 100
 """In characters."""
@@ -28,6 +30,14 @@ def checked_name(name: object, what: str) -> str:
     if any(unicodedata.category(character) in _UNPRINTABLE for character in text):
         raise ValueError(f"The {what} {shortened(text)!r} holds a line break or control character. Take it out.")
     return text
+
+
+def is_inside(file_name: object) -> TypeGuard[str]:
+    """Whether a file name is a relative posix path that stays within its folder."""
+    if not isinstance(file_name, str) or not file_name or "\x00" in file_name:
+        return False
+    path = PurePosixPath(file_name)
+    return not path.is_absolute() and ".." not in path.parts and path.name not in ("", ".")
 
 
 def shortened(text: str, length: int = 40) -> str:

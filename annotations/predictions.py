@@ -136,7 +136,7 @@ def _new_prediction(image_id: int, row: NewPrediction, box: Box) -> Prediction:
         y1=box[1],
         x2=box[2],
         y2=box[3],
-        rle=dict(row.rle) if row.rle else None,
+        rle=row.rle,
         score=row.score,
     )
 

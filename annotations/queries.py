@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -306,25 +305,8 @@ def _annotations_json(session: Session, image_id: int) -> list[dict[str, Any]]:
         Annotation.updated_by,
     )
     rows = session.execute(columns.where(Annotation.image_id == image_id).order_by(*annotation_order()))
-    return [_annotation_json(*row) for row in rows]
-
-
-def _annotation_json(
-    id: UUID, category_id: int, x1: float, y1: float, x2: float, y2: float, rle: Rle | None, source: str,
-    score: float | None, checkpoint: str | None, prompt: str | None, created_by: str, updated_by: str | None,
-) -> dict[str, Any]:  # fmt: skip
-    return {
-        "id": str(id),
-        "category_id": category_id,
-        "xyxy": [x1, y1, x2, y2],
-        "mask": rle,
-        "source": source,
-        "score": score,
-        "checkpoint": checkpoint,
-        "prompt": prompt,
-        "created_by": created_by,
-        "updated_by": updated_by,
-    }
+    names = ("id", "category_id", "xyxy", "mask", "source", "score", "checkpoint", "prompt", "created_by", "updated_by")
+    return [dict(zip(names, (str(row[0]), row[1], list(row[2:6]), *row[6:]), strict=True)) for row in rows]
 
 
 def _predictions_json(session: Session, image_id: int) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -70,9 +70,9 @@ def is_translation(old: Box, new: Box) -> bool:
     return same_width and abs((new[3] - new[1]) - (old[3] - old[1])) <= _SAME_SIZE_PX
 
 
-def moved_mask(rle: Mapping[str, Any], dx_px: float, dy_px: float) -> Rle | None:
+def moved_mask(rle: Rle, dx_px: float, dy_px: float) -> Rle | None:
     """The mask moved by whole pixels; what leaves the image is cut off, and None says that nothing is left."""
-    mask = decode_mask(cast(Rle, rle))
+    mask = decode_mask(rle)
     height, width = mask.shape
     dx, dy = round(dx_px), round(dy_px)
     if abs(dx) >= width or abs(dy) >= height:
