@@ -50,7 +50,8 @@ class Scene:
 
     def masks(self) -> NDArray[np.bool_]:
         """(N, H, W) bool, the visible pixels of each thing."""
-        return self.owner[None] == np.arange(1, len(self.labels) + 1, dtype=np.uint8)[:, None, None]
+        numbers = np.arange(1, len(self.labels) + 1, dtype=np.uint8)
+        return np.equal(self.owner[None], numbers[:, None, None])
 
 
 def render_scene(rng: Rng, size_hw: tuple[int, int], concepts: Sequence[int], rules: SceneRules | None = None) -> Scene:
@@ -72,7 +73,7 @@ def render_scene(rng: Rng, size_hw: tuple[int, int], concepts: Sequence[int], ru
     labels: list[int] = []
     count = int(rng.integers(rules.min_objects, rules.max_objects + 1)) if len(concepts) else 0
     for _ in range(count):
-        concept = int(concepts[rng.integers(len(concepts))])
+        concept = concepts[int(rng.integers(len(concepts)))]
         picture = _posed(rng, concept, min(size_hw), rules)
         corner = _free_corner(rng, picture.size, (width, height), boxes, rules)
         if corner is None:

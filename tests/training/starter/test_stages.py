@@ -1,0 +1,85 @@
+"""Both stages of the starter's training, a few steps of them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.training.worlds.font import needs_font
+from training.errors import StateRefused
+from training.starter.batches import BatchRules
+from training.starter.model import build_starter, starter_config
+from training.starter.prompts import PromptRules
+from training.starter.stages import DENSE, FULL, StageConfig, begin, run
+from training.starter.states import load_state, save_state
+from training.starter.tokenizer import build_tokenizer
+
+pytestmark = needs_font
+
+
+def small(stage: StageConfig, steps: int = 5, bfloat16: bool = False) -> StageConfig:
+    return replace(
+        stage,
+        steps=steps,
+        warmup=2,
+        bfloat16=bfloat16,
+        prompts=PromptRules(names=(3,)),
+        batches=BatchRules(scenes=2, longest=(96,)),
+    )
+
+
+def small_model() -> Any:
+    return build_starter(starter_config(len(build_tokenizer()), width=32, queries=20))
+
+
+@pytest.mark.parametrize("stage", [DENSE, FULL])
+def test_five_steps_change_the_model_and_its_average(stage: StageConfig) -> None:
+    model = small_model()
+    state = begin(small(stage), model)
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    steps = list(run(state, build_tokenizer(), workers=0))
+    assert [progress.step for progress in steps] == [1, 2, 3, 4, 5]
+    moved = {name.split(".")[1] for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    assert {"backbone", "text_backbone", "enc_output", "encoder_output_bbox_embed"} <= moved
+    average = state.average.model.state_dict()
+    assert all(torch.isfinite(value).all() for value in average.values())
+
+
+def test_bfloat16_stays_near_full_precision() -> None:
+    losses = []
+    for bfloat16 in (False, True):
+        state = begin(small(FULL, 1, bfloat16), small_model())
+        (progress,) = run(state, build_tokenizer(), workers=0)
+        losses.append(sum(progress.losses.values()))
+    assert losses[0] == pytest.approx(losses[1], rel=0.1)
+
+
+def test_a_training_taken_up_again_ends_where_it_would_have(tmp_path: Path) -> None:
+    config = small(FULL)
+    whole = begin(config, small_model())
+    for progress in run(whole, build_tokenizer(), workers=0):
+        if progress.step == 3:
+            save_state(whole, tmp_path / "full.pt")
+
+    resumed = begin(config, small_model())
+    load_state(resumed, tmp_path / "full.pt")
+    assert [progress.step for progress in run(resumed, build_tokenizer(), workers=0)] == [4, 5]
+
+    for mine, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_state_of_another_stage_is_refused(tmp_path: Path) -> None:
+    save_state(begin(small(DENSE), small_model()), tmp_path / "dense.pt")
+    with pytest.raises(StateRefused, match="stage 'dense', not 'full'"):
+        load_state(begin(small(FULL), small_model()), tmp_path / "dense.pt")
+
+
+def test_the_rate_warms_up_stays_and_falls() -> None:
+    config = replace(FULL, steps=1000, warmup=100, flat=0.3)
+    assert config.rate(0) == pytest.approx(0.01)
+    assert config.rate(200) == 1
+    assert config.rate(650) == pytest.approx(0.51)  # halfway down the cosine: 0.02 + 0.98 / 2
+    assert config.rate(999) == pytest.approx(0.02, abs=1e-3)

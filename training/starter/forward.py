@@ -1,0 +1,207 @@
+"""A faster forward pass over transformers' own weights, for batches that share a size and a prompt."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers.models.mm_grounding_dino import modeling_mm_grounding_dino as hf
+
+from training.layer_outputs import LayerOutputs, chosen_proposals
+from training.starter.attention import attend, deformable_attention, fuse
+
+Shapes = tuple[tuple[int, int], ...]  # height, width of each feature level
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The cells of all feature levels of one picture size, S of them.
+
+    Attributes:
+        shapes: height and width of each level.
+        centres: (1, S, 2) x, y in [0, 1].
+        cell_wh: (1, S, 2) width and height of a cell in [0, 1].
+        level: (S,) long.
+        proposal_logits: (1, S, 4) inverse sigmoid of each cell's box, infinite where the model allows none.
+        allowed: (1, S, 1) bool.
+    """
+
+    shapes: Shapes
+    centres: Tensor
+    cell_wh: Tensor
+    level: Tensor
+    proposal_logits: Tensor
+    allowed: Tensor
+
+
+@dataclass(frozen=True)
+class DenseOutputs:
+    """What the proposal head says of every cell before any encoder: logits (B, S, T), boxes (B, S, 4) cxcywh."""
+
+    logits: Tensor
+    boxes: Tensor
+    grid: Grid
+
+
+class SharedPromptForward:
+    """Runs an `MMGroundingDinoForObjectDetection` on pictures of one size, unpadded, that share one prompt.
+
+    Same weights, same mathematics: the text branch runs once a batch, and nothing is masked because
+    nothing is padded. A test holds it to the outputs of transformers.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self._grids: dict[Shapes, Grid] = {}
+
+    def dense(self, pixels: Tensor, input_ids: Tensor) -> DenseOutputs:
+        """The proposal head on normalised neck features and text, without the encoder between.
+
+        This is what the whole model computes while its encoder adds nothing, see `start_encoder_as_identity`.
+
+        Args:
+            pixels: (B, 3, H, W).
+            input_ids: (1, T).
+        """
+        body = self.model.model
+        image, _, grid = self._image_features(pixels)
+        text = self._text_features(input_ids)[0]
+        width = (image.shape[-1],)
+        cells = body.enc_output_norm(body.enc_output(F.layer_norm(image, width)))
+        logits = _contrast(body.encoder_output_class_embed, cells, F.layer_norm(text, width))
+        centres = torch.cat([grid.centres, torch.full_like(grid.centres, 0.05) * 2 ** grid.level[:, None]], -1)
+        boxes = (_box_deltas(body.encoder_output_bbox_embed, cells) + torch.logit(centres, eps=1e-5)).sigmoid()
+        return DenseOutputs(logits, boxes, grid)
+
+    def __call__(self, pixels: Tensor, input_ids: Tensor) -> LayerOutputs:
+        """The whole model's supervised layers, as `training.layer_outputs.layer_outputs` gives them.
+
+        Args:
+            pixels: (B, 3, H, W).
+            input_ids: (1, T).
+        """
+        image, position, grid = self._image_features(pixels)
+        text, text_mask, text_position = self._text_features(input_ids)
+        text = text.expand(len(pixels), -1, -1)
+        for layer in self.model.model.encoder.layers:
+            image, text = self._encoder_layer(layer, image, text, position, text_mask, text_position, grid)
+        logits, box_logits = self._proposals(image, text, grid)
+        references = box_logits.detach().sigmoid()
+        layer_logits, layer_boxes = self._decode(image, text, references, grid)
+        return LayerOutputs(layer_logits, layer_boxes, logits, box_logits.sigmoid())
+
+    def _text_features(self, input_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        body = self.model.model
+        mask, position = hf.generate_masks_with_special_tokens_and_transfer_map(input_ids, body.special_tokens)
+        hidden = body.text_backbone(input_ids, mask[:, None], torch.zeros_like(input_ids), position).last_hidden_state
+        sine = hf.encode_sinusoidal_position_embedding(
+            position[..., None].float(), num_pos_feats=self.model.config.d_model
+        )
+        return body.text_projection(hidden), mask[:, None], sine
+
+    def _image_features(self, pixels: Tensor) -> tuple[Tensor, Tensor, Grid]:
+        body = self.model.model
+        maps = body.backbone.conv_encoder.model(pixels).feature_maps
+        maps = [project(level) for project, level in zip(body.input_proj_vision, maps, strict=True)]
+        shapes = tuple((level.shape[-2], level.shape[-1]) for level in maps)
+        position = torch.cat(
+            [
+                body.backbone.position_embedding(level, torch.ones(1, *shape, dtype=torch.bool)).flatten(2).mT + embed
+                for level, shape, embed in zip(maps, shapes, body.level_embed, strict=True)
+            ],
+            1,
+        )
+        if shapes not in self._grids:
+            self._grids[shapes] = grid_of(shapes)
+        return torch.cat([level.flatten(2).mT for level in maps], 1), position, self._grids[shapes]
+
+    def _encoder_layer(
+        self, layer: Any, image: Tensor, text: Tensor, position: Tensor, mask: Tensor, text_position: Tensor, grid: Grid
+    ) -> tuple[Tensor, Tensor]:
+        image, text = fuse(layer.fusion_layer, image, text)
+        enhancer = layer.text_enhancer_layer
+        placed = text + text_position
+        text = enhancer.layer_norm_before(text + attend(enhancer.self_attn, placed, placed, text, mask))
+        text = enhancer.layer_norm_after(text + enhancer.fc2(enhancer.activation(enhancer.fc1(text))))
+        deformable = layer.deformable_layer
+        centres = grid.centres[:, :, None].expand(-1, -1, len(grid.shapes), -1)
+        moved = deformable_attention(deformable.self_attn, image + position, image, centres, grid.shapes)
+        image = deformable.self_attn_layer_norm(image + moved)
+        image = deformable.final_layer_norm(image + deformable.fc2(deformable.activation_fn(deformable.fc1(image))))
+        return image, text
+
+    def _proposals(self, image: Tensor, text: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+        body = self.model.model
+        cells = body.enc_output_norm(body.enc_output(image.masked_fill(~grid.allowed, 0.0)))
+        logits = _contrast(body.encoder_output_class_embed, cells, text)
+        chosen = chosen_proposals(logits, self.model.config.num_queries)[..., None]  # (B, Q, 1)
+        cells = cells.gather(1, chosen.expand(-1, -1, cells.shape[-1]))
+        start = grid.proposal_logits.expand(len(image), -1, -1).gather(1, chosen.expand(-1, -1, 4))
+        return logits.gather(1, chosen.expand(-1, -1, logits.shape[-1])), _box_deltas(
+            body.encoder_output_bbox_embed, cells
+        ) + start
+
+    def _decode(self, image: Tensor, text: Tensor, references: Tensor, grid: Grid) -> tuple[list[Tensor], list[Tensor]]:
+        decoder = self.model.model.decoder
+        hidden = self.model.model.query_position_embeddings.weight.expand(len(image), -1, -1)
+        previous = torch.logit(references, eps=1e-5)
+        logits: list[Tensor] = []
+        boxes: list[Tensor] = []
+        for index, layer in enumerate(decoder.layers):
+            hidden = self._decoder_layer(layer, hidden, image, text, references, grid)
+            normed = decoder.layer_norm(hidden)
+            logits.append(_contrast(self.model.class_embed[index], normed, text))
+            boxes.append((_box_deltas(self.model.bbox_embed[index], normed) + previous).sigmoid())
+            refined = (_box_deltas(self.model.bbox_embed[index], hidden) + torch.logit(references, eps=1e-5)).sigmoid()
+            previous, references = torch.logit(refined, eps=1e-5), refined.detach()
+        return logits, boxes
+
+    def _decoder_layer(
+        self, layer: Any, hidden: Tensor, image: Tensor, text: Tensor, references: Tensor, grid: Grid
+    ) -> Tensor:
+        sine = hf.encode_sinusoidal_position_embedding(references, num_pos_feats=self.model.config.d_model // 2)
+        position = self.model.model.decoder.reference_points_head(sine)
+        placed = hidden + position
+        hidden = layer.self_attn_layer_norm(hidden + attend(layer.self_attn, placed, placed, hidden))
+        hidden = layer.encoder_attn_text_layer_norm(
+            hidden + attend(layer.encoder_attn_text, hidden + position, text, text)
+        )
+        seen = deformable_attention(layer.encoder_attn, hidden + position, image, references[:, :, None], grid.shapes)
+        hidden = layer.encoder_attn_layer_norm(hidden + seen)
+        result: Tensor = layer.final_layer_norm(hidden + layer.fc2(layer.activation_fn(layer.fc1(hidden))))
+        return result
+
+
+def _contrast(embed: Any, image: Tensor, text: Tensor) -> Tensor:
+    logits: Tensor = image @ text.mT / math.sqrt(image.shape[-1]) + embed.bias
+    return logits
+
+
+def _box_deltas(head: Any, hidden: Tensor) -> Tensor:
+    """In full precision whatever the rest runs in: bf16 would move a box by up to a pixel."""
+    with torch.autocast(hidden.device.type, enabled=False):
+        deltas: Tensor = head(hidden.float())
+    return deltas
+
+
+def grid_of(shapes: Shapes) -> Grid:
+    centres, cells, levels, proposals = [], [], [], []
+    for level, (height, width) in enumerate(shapes):
+        y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+        centre = torch.stack([x / width, y / height], -1).reshape(-1, 2)
+        centres.append(centre)
+        cells.append(torch.tensor([1 / width, 1 / height]).expand_as(centre))
+        levels.append(torch.full((len(centre),), level))
+        proposals.append(torch.cat([centre, torch.full_like(centre, 0.05 * 2.0**level)], -1))
+    boxes = torch.cat(proposals)[None]
+    allowed = ((boxes > 0.01) & (boxes < 0.99)).all(-1, keepdim=True)
+    return Grid(
+        shapes=shapes,
+        centres=torch.cat(centres)[None],
+        cell_wh=torch.cat(cells)[None],
+        level=torch.cat(levels),
+        proposal_logits=torch.logit(boxes).masked_fill(~allowed, torch.inf),
+        allowed=allowed,
+    )

@@ -1,0 +1,109 @@
+"""The starter's network: a small MM-Grounding-DINO in transformers' own classes."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import BertConfig, MMGroundingDinoConfig, MMGroundingDinoForObjectDetection, ResNetConfig
+from transformers.models.mm_grounding_dino.modeling_mm_grounding_dino import MMGroundingDinoFrozenBatchNorm2d
+
+_FUSION_START = 1e-3  # layer scale of the fusion at the identity start
+
+
+def starter_config(vocabulary: int, *, width: int = 128, queries: int = 64) -> MMGroundingDinoConfig:
+    """3.5 million parameters: ResNet with strides 16 and 32, 2 encoder and 2 decoder layers, a 2-layer BERT.
+
+    Args:
+        vocabulary: number of tokens.
+        width: channels of the transformer; tests take a smaller one.
+        queries: boxes that can be found in one picture.
+    """
+    backbone = ResNetConfig(
+        embedding_size=width // 4,
+        hidden_sizes=[width // 4, width // 2, width, width * 3 // 2],
+        depths=[1, 1, 2, 1],
+        layer_type="basic",
+        out_features=["stage3", "stage4"],
+    )
+    text = BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=width * 4,
+        max_position_embeddings=256,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    return MMGroundingDinoConfig(
+        backbone_config=backbone,
+        text_config=text,
+        d_model=width,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_ffn_dim=width * 3,
+        decoder_ffn_dim=width * 3,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        num_queries=queries,
+        num_feature_levels=2,
+        dropout=0.0,
+        attention_dropout=0.0,
+        fusion_dropout=0.0,
+        fusion_droppath=0.0,
+        text_enhancer_dropout=0.0,
+        decoder_bbox_embed_share=False,
+        decoder_cls_embed_share=False,
+    )
+
+
+def build_starter(config: MMGroundingDinoConfig, seed: int = 0) -> Any:
+    """A random starter that can be trained from nothing, in training mode.
+
+    transformers freezes a ResNet whole and gives it batch norms without statistics; both would keep it from learning.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = MMGroundingDinoForObjectDetection(config)
+        model.requires_grad_(True)
+        backbone = model.model.backbone
+        thaw_batch_norm(backbone)
+        for module in backbone.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return model.train()
+
+
+def thaw_batch_norm(module: nn.Module) -> None:
+    """Replace frozen batch norms by ones that learn and gather statistics, in place."""
+    for name, child in module.named_children():
+        if isinstance(child, MMGroundingDinoFrozenBatchNorm2d):
+            norm = nn.BatchNorm2d(len(child.weight), momentum=0.05)
+            norm.load_state_dict(child.state_dict(), strict=False)
+            setattr(module, name, norm)
+        else:
+            thaw_batch_norm(child)
+
+
+def freeze_batch_norm(module: nn.Module) -> None:
+    """Put the statistics and weights of batch norms back into frozen ones, in place, as transformers loads them."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            frozen = MMGroundingDinoFrozenBatchNorm2d(child.num_features)
+            state = child.state_dict()
+            frozen.load_state_dict({key: state[key] for key in ("weight", "bias", "running_mean", "running_var")})
+            setattr(module, name, frozen)
+        else:
+            freeze_batch_norm(child)
+
+
+@torch.no_grad()
+def start_encoder_as_identity(model: Any) -> None:
+    """Let every branch of the encoder add nothing at first, so that the heads find what they learned without it."""
+    for layer in model.model.encoder.layers:
+        deformable, text = layer.deformable_layer, layer.text_enhancer_layer
+        for last in (deformable.self_attn.output_proj, deformable.fc2, text.self_attn.out_proj, text.fc2):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+        layer.fusion_layer.vision_param.fill_(_FUSION_START)
+        layer.fusion_layer.text_param.fill_(_FUSION_START)

@@ -1,0 +1,150 @@
+"""The two stages of training a starter, each as steps that the caller asks for one by one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from math import cos, pi
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from training.criterion import CriterionConfig, GroundingCriterion
+from training.errors import TrainingDiverged
+from training.starter.averaging import WeightAverage
+from training.starter.batches import BatchRules, SceneBatch, SceneBatches, load
+from training.starter.dense import dense_loss
+from training.starter.forward import SharedPromptForward
+from training.starter.model import start_encoder_as_identity
+from training.starter.prompts import PromptRules, PromptWriter
+from training.targets import pad_targets
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One stage of the recipe; learning rates are for AdamW."""
+
+    name: str  # "dense" (stage A) or "full" (stage B)
+    steps: int
+    learning_rate: float
+    backbone_rate: float  # for backbone and text
+    warmup: int = 100  # steps
+    flat: float = 0.3  # part of the steps before the rate falls along a cosine to 2 %
+    weight_decay: float = 1e-4
+    clip_norm: float = 1.0
+    average_decay: float = 0.998
+    bfloat16: bool = True  # matrix products and convolutions in bf16; weights, boxes and losses stay fp32
+    seed: int = 0
+    prompts: PromptRules = field(default_factory=PromptRules)
+    batches: BatchRules = field(default_factory=BatchRules)
+    criterion: CriterionConfig = field(default_factory=lambda: CriterionConfig(iou_aware=True))
+
+    def rate(self, step: int) -> float:
+        """Part of the learning rate that is used at `step`, from 0."""
+        warm = min(1.0, (step + 1) / self.warmup)
+        done = step / self.steps
+        if done < self.flat:
+            return warm
+        return warm * (0.02 + 0.98 * 0.5 * (1 + cos(pi * (done - self.flat) / (1 - self.flat))))
+
+
+DENSE = StageConfig("dense", 1200, 2e-3, 2e-3, prompts=PromptRules(names=(80,), caption_share=0.0, synonym_share=0.1))
+DENSE = replace(DENSE, batches=BatchRules(longest=(192, 224, 256), kinds=(3, 8), unnamed_share=0.0))
+FULL = StageConfig("full", 6000, 8e-4, 5e-4, seed=1)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step done: its number from 1, and the weighted terms of its loss."""
+
+    step: int
+    losses: dict[str, float]
+    rate: float
+
+
+@dataclass
+class StageState:
+    """All that a stage changes, so that it can be saved and taken up again."""
+
+    config: StageConfig
+    model: Any
+    average: WeightAverage
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+
+
+def begin(config: StageConfig, model: Any) -> StageState:
+    """A stage at its first step; stage B begins with an encoder that adds nothing."""
+    if config.name == "full":
+        start_encoder_as_identity(model)
+    return StageState(config, model, WeightAverage(model, config.average_decay), _optimizer(config, model))
+
+
+def run(state: StageState, tokenizer: Any, workers: int = 1) -> Iterator[Progress]:
+    """Train `state` in place up to its last step, yielding after each one.
+
+    Raises:
+        TrainingDiverged: the loss is not a finite number.
+        FontMissing: scenes cannot be drawn.
+    """
+    config = state.config
+    losses_of = _dense_losses if config.name == "dense" else _full_losses
+    forward, parameters = SharedPromptForward(state.model), list(state.model.parameters())
+    batches = SceneBatches(
+        PromptWriter(tokenizer, config.prompts), config.batches, config.seed, state.step, config.steps
+    )
+    state.model.train()
+    for batch in load(batches, workers):
+        rate = config.rate(state.step)
+        for group in state.optimizer.param_groups:
+            group["lr"] = group["base_rate"] * rate
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+            losses = losses_of(forward, batch, config.criterion)
+        total = torch.stack(list(losses.values())).sum()
+        if not torch.isfinite(total):
+            raise TrainingDiverged(f"Loss is {total.item():g} at step {state.step}. Lower the learning rate.")
+        torch.autograd.backward(total)
+        nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        state.average.update(state.model)
+        state.step += 1
+        yield Progress(state.step, {name: value.item() for name, value in losses.items()}, rate)
+
+
+LossTerms = dict[str, Tensor]
+Losses = Callable[[SharedPromptForward, SceneBatch, CriterionConfig], LossTerms]
+
+
+def _dense_losses(forward: SharedPromptForward, batch: SceneBatch, criterion: CriterionConfig) -> LossTerms:
+    outputs = forward.dense(batch.pixels, batch.input_ids)
+    return dense_loss(outputs, pad_targets(batch.targets, _text_mask(batch)), criterion)
+
+
+def _full_losses(forward: SharedPromptForward, batch: SceneBatch, criterion: CriterionConfig) -> LossTerms:
+    layers = forward(batch.pixels, batch.input_ids)
+    losses: LossTerms = GroundingCriterion(criterion)(layers, batch.targets, _text_mask(batch))
+    return losses
+
+
+def _text_mask(batch: SceneBatch) -> Tensor:
+    return torch.ones(len(batch.pixels), batch.input_ids.shape[1], dtype=torch.bool)
+
+
+def _optimizer(config: StageConfig, model: Any) -> torch.optim.Optimizer:
+    """AdamW with the backbone and the text at their own rate, and no decay of biases, norms and scales."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        slow = "backbone" in name or "input_proj_vision" in name
+        groups.setdefault((slow, parameter.ndim >= 2), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "base_rate": config.backbone_rate if slow else config.learning_rate,
+                "weight_decay": config.weight_decay if decays else 0.0,
+            }
+            for (slow, decays), parameters in groups.items()
+        ],
+        lr=config.learning_rate,
+        fused=True,
+    )

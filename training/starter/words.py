@@ -1,0 +1,54 @@
+"""English words that the starter's tokenizer knows whole."""
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text."""
+    return tuple(text.split())
+
+
+COLOURS = words(
+    "red green blue yellow orange purple pink brown black white grey gray golden silver dark light bright pale "
+    "striped spotted colorful"
+)
+
+SHAPES = words(
+    "circle square triangle rectangle oval round flat long short tall wide narrow big small large little tiny huge "
+    "cube sphere cone cylinder ring cross heart diamond arrow line"
+)
+
+JOINERS = words(
+    "a an the and or of on in at to by with without near next beside behind under over above below between from left "
+    "right top bottom front back middle first second third one two three four five six seven eight nine ten many all "
+    "is are that this which not no"
+)
+
+# What a scene may show under a narrower name: prompts never call these absent.
+GENERAL = words(
+    "animal bird fruit vegetable food vehicle plant tree flower ball clock face head candle bag box toy sign"
+)
+
+# Things that no scene shows. Prompts name them as absent, so that an unknown word finds nothing.
+ABSENT_THINGS = words(
+    "person man woman child boy girl baby hand arm leg foot eye nose ear hair finger tooth "
+    "shirt jacket coat dress skirt trousers shoe boot hat cap glove scarf belt tie sock glasses helmet backpack "
+    "handbag suitcase wallet purse necklace bracelet "
+    "chair table sofa bed desk shelf cupboard drawer lamp mirror window door floor ceiling wall roof stairs fence gate "
+    "curtain carpet pillow blanket towel sink toilet bathtub shower oven stove fridge kettle toaster microwave "
+    "bottle cup glass bowl plate spoon fork knife pan pot jar can basket bucket tray napkin "
+    "phone keyboard monitor television radio speaker printer tablet headphones microphone cable battery remote control "
+    "pen pencil paper notebook envelope stamp map newspaper letter folder stapler ruler eraser paint brush "
+    "hammer saw drill screwdriver wrench nail screw bolt rope chain ladder shovel rake axe wheel tire engine gear "
+    "truck van motorcycle scooter tractor ambulance taxi helicopter ship ferry canoe submarine wagon trailer "
+    "road street bridge tunnel parking bench mailbox hydrant lighthouse tower castle church barn factory shop "
+    "bush grass leaf tulip branch root forest mountain hill river lake sea beach island sand rock "
+    "stone snow ice rain cloud sky sun smoke water "
+    "sheep goat deer moose squirrel hedgehog raccoon skunk beaver otter seal dolphin walrus zebra giraffe rhino hippo "
+    "kangaroo koala gorilla donkey eagle hawk parrot swan goose pigeon sparrow crow peacock ostrich flamingo lizard "
+    "crocodile dinosaur ant spider fly mosquito beetle worm scorpion shrimp lobster jellyfish starfish shell "
+    "rice pasta noodles soup salad sandwich egg bacon sausage steak potato onion garlic pepper cucumber lettuce "
+    "cabbage broccoli peas bean pumpkin cherry peach plum mango coconut kiwi raspberry blueberry milk juice "
+    "coffee tea wine beer cookie chocolate candy honey butter jam salt sugar flour pie pancake waffle "
+    "bat racket net goal kite drum piano violin trumpet flute doll puzzle dice flag tent "
+    "bell crown sword shield statue painting photo poster hourglass calendar money coin credit ticket "
+    "cell blood platelets nucleus tissue bone brain lung defect crack scratch hole rust dust"
+)
