@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from annotations import queries
 from annotations.database import Store
 from annotations.datasets import add_image, create_dataset, set_prompt
-from annotations.importers import ImportReport, import_path
-from annotations.models import Image
+from annotations.importers import Format, ImportReport, import_path
+from annotations.models import Image, Split
 from app.services.jobs import Job, Jobs
 from common.images import EXTENSIONS, ImageRefused, probe_image, read_image
 from common.publish import published_file
@@ -32,7 +32,7 @@ class Importer:
         self._uploads = uploads
         self._jobs = jobs
 
-    def start(self, dataset: str, path: str, format: str = "auto", split: str | None = None) -> UUID:
+    def start(self, dataset: str, path: str, format: Format = "auto", split: Split | None = None) -> UUID:
         """Queue an import by path; the job's result is the report."""
 
         def work(job: Job) -> dict[str, object]:

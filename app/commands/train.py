@@ -1,0 +1,98 @@
+"""launch.py train: one training run from start to end, in this process."""
+
+import argparse
+import json
+import sys
+from typing import Any
+from uuid import UUID
+
+from app.commands.terminal import print_document, say
+from app.failures import Refused
+from app.services import Services, opened
+from training.job import TrainRequest, resume_training, run_training
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Teach the detector, or go on with a run; Ctrl+C keeps the best so far."""
+    line = _print_line if arguments.json else _Narrator()
+    with opened(arguments.workspace, arguments.database, arguments.detector) as services:
+        if arguments.resume:
+            document = resume_training(services.store, services.workspace.root, _run_id(arguments.resume), say=line)
+        else:
+            document = run_training(
+                services.store,
+                services.workspace.root,
+                _request(arguments, services),
+                run_id=_run_id(arguments.run) if arguments.run else None,
+                say=line,
+            )
+    if arguments.json:
+        print_document(document)
+    else:
+        _print_outcome(document)
+    return 0
+
+
+def _request(arguments: argparse.Namespace, services: Services) -> TrainRequest:
+    detector = services.models.current()
+    return TrainRequest(
+        dataset=arguments.dataset,
+        detector=detector,
+        source=services.models.source(detector),
+        name=arguments.name,
+        mode=arguments.mode,
+        steps=arguments.steps,
+        config_file=arguments.config,
+        settings=tuple(arguments.settings),
+    )
+
+
+def _run_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Refused(f"{text!r} is not the id of a run: they look like {UUID(int=0)}.") from None
+
+
+def _print_line(line: dict[str, Any]) -> None:
+    print(json.dumps(line), file=sys.stderr, flush=True)
+
+
+class _Narrator:
+    """Progress for a person: steps on one line that is written over, what matters on lines of its own."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+
+    def __call__(self, line: dict[str, Any]) -> None:
+        if "note" in line:
+            self._tell(line["note"])
+        elif line.get("event") == "evaluation":
+            self._tell(f"step {line['step']}: AP {_score(line['AP'])}  AP50 {_score(line['AP50'])}")
+        elif "loss" in line:
+            left = line.get("eta_seconds")
+            text = f"step {line['step']}/{line['steps']}  loss {line['loss']:.3f}"
+            text += f"  {left / 60:.1f} min left" if left is not None else ""
+            if self._terminal:
+                sys.stderr.write(f"\r{text}\x1b[K")
+                sys.stderr.flush()
+            else:
+                say(text)
+
+    def _tell(self, text: str) -> None:
+        say(f"\r\x1b[K{text}" if self._terminal else text)
+
+
+def _print_outcome(document: dict[str, Any]) -> None:
+    if document["checkpoint"] is None:
+        print("Stopped before the first step: nothing was learnt, nothing was kept.")
+        return
+    before, after = document["before"] or {}, document["metrics"] or {}
+    print(f"{document['checkpoint']} in {document['folder']} ({document['state']})")
+    for metric in ("AP", "AP50"):
+        print(f"  {metric:5} {_score(before.get(metric))} before, {_score(after.get(metric))} after")
+    print(f"Put it to work: launch.py models promote {document['checkpoint']}")
+
+
+def _score(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"
