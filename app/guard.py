@@ -136,6 +136,7 @@ class Guard:
             return Refusal(429, error, ((b"retry-after", str(wait_s).encode()),))
         if self.auth.match(given.encode("latin-1")):
             self.backoff.succeeded(address)
+            scope["who"] = self.auth.user
             return None
         self.backoff.failed(address)
         return challenge

@@ -34,7 +34,7 @@ def _policy(pattern: str, methods: str = "", body_bytes: int = QUERY_BODY, *, is
     return Policy(re.compile(pattern), frozenset(methods.split()), body_bytes, is_page)
 
 
-_ID = r"\d{1,18}"
+_ID = "[0-9]{1,18}"
 _UUID = r"[0-9a-fA-F-]{1,40}"
 
 POLICIES: tuple[Policy, ...] = (
@@ -47,7 +47,7 @@ POLICIES: tuple[Policy, ...] = (
     _policy(r"/api/(status|models)", "GET"),
     _policy(r"/api/models/(promote|rollback)", "POST", JSON_BODY),
     _policy(r"/api/datasets", "GET POST", JSON_BODY),
-    _policy(r"/api/datasets/examples", "POST", JSON_BODY),
+    _policy(r"/api/datasets/(examples|import)", "POST", JSON_BODY),
     _policy(rf"/api/datasets/{_ID}/(images|runs|teachable)", "GET"),
     _policy(rf"/api/datasets/{_ID}/categories", "GET POST", JSON_BODY),
     _policy(rf"/api/datasets/{_ID}/upload", "POST", UPLOAD_BODY),
@@ -55,7 +55,6 @@ POLICIES: tuple[Policy, ...] = (
     _policy(rf"/api/categories/{_ID}", "PATCH DELETE", JSON_BODY),
     _policy(rf"/api/images/{_ID}/(pixels|thumbnail|shapes)", "GET"),
     _policy(rf"/api/images/{_ID}/(edits|segment)", "POST", JSON_BODY),
-    _policy(r"/api/imports", "POST", JSON_BODY),
     _policy(rf"/api/jobs/{_UUID}", "GET"),
     _policy(rf"/api/jobs/{_UUID}/stop", "POST", JSON_BODY),
     _policy(rf"/api/runs/{_UUID}", "GET"),

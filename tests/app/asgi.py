@@ -49,10 +49,15 @@ def ask(
     }
     answer = Answer()
     bodies = iter(chunks)
+    ended = False
 
     async def receive() -> Message:
+        nonlocal ended
+        if ended:  # the client stays and listens; the application is cancelled when its answer is out
+            await asyncio.Event().wait()
         chunk = next(bodies, None)
         if chunk is None:
+            ended = True
             return {"type": "http.request", "body": b"", "more_body": False}
         return {"type": "http.request", "body": chunk, "more_body": True}
 

@@ -1,0 +1,1 @@
+"""The HTTP API: each route reads a request, asks one service or query, and answers JSON. Knows no Gradio."""

@@ -1,0 +1,37 @@
+"""The detectors at hand, which one is at work, and changing that."""
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.routes.context import Context
+
+router = APIRouter(prefix="/api/models")
+
+
+class PromoteBody(BaseModel):
+    """Body of `POST /api/models/promote`."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str = Field(max_length=200)
+
+
+@router.get("")
+def list_models(services: Context) -> dict[str, Any]:
+    """The starter and all trained checkpoints, and the name of the one in use."""
+    return {"models": [asdict(view) for view in services.models.list()], "current": services.models.current()}
+
+
+@router.post("/promote")
+def promote(body: PromoteBody, services: Context) -> dict[str, str]:
+    """Put a detector to work from now on."""
+    services.models.promote(body.name)
+    return {"current": services.models.current()}
+
+
+@router.post("/rollback")
+def rollback(services: Context) -> dict[str, str]:
+    """Back to the detector that was promoted before."""
+    return {"current": services.models.rollback()}

@@ -1,0 +1,225 @@
+/** The Teach tab: fine-tune the detector on a dataset's boxes, watch it learn, compare, put it to work. */
+
+import { durationText } from "../jobs.mjs";
+import { makeChart } from "./chart.mjs";
+import { datasets, onDataset } from "./dataset.mjs";
+import { busy, field, fill, h, notice, select, whileShown } from "./dom.mjs";
+import { change, count, moment, score } from "./format.mjs";
+import { getJson, sendJson } from "./http.mjs";
+import { MODELS_CHANGED, promote } from "./models.mjs";
+
+const POLL_MS = 1000;
+const MODES = [
+  ["vocabulary", "Keep what it knows, add these"],
+  ["closed", "Only these categories count"],
+  ["open", "Learn new words too (slower)"],
+];
+const METRICS = ["AP", "AP50", "AP75"];
+const STATES = { queued: "waiting", running: "learning", done: "done", failed: "failed", stopped: "stopped" };
+const TONES = { running: "live", queued: "live", done: "good", failed: "bad" };
+
+export function mount(element) {
+  new Teach(element).start();
+}
+
+export function isActive(state) {
+  return state === "running" || state === "queued";
+}
+
+class Teach {
+  #dataset = null;
+  #runId = null;
+  #timer = 0;
+  #shown = false;
+  #asked = 0; // answers to older questions are dropped
+
+  constructor(element) {
+    this.form = new Form((body) => this.#teach(body));
+    this.view = new RunView((action) => this.#act(action));
+    this.list = h("ul", { class: "gt-runs" });
+    this.lead = h("p");
+    const runs = h("div", {}, h("h2", {}, "Runs"), h("div", { class: "gt-card gt-card-flush" }, this.list));
+    element.replaceChildren(
+      h("header", { class: "gt-page-head" }, h("h1", {}, "Teach"), this.lead),
+      h("div", { class: "gt-columns gt-columns-wide" }, h("div", { class: "gt-stack" }, this.view.element), h("div", { class: "gt-stack" }, this.form.element, runs)),
+    );
+    this.element = element;
+  }
+
+  start() {
+    onDataset(() => this.#reload());
+    window.addEventListener(MODELS_CHANGED, () => this.#reload());
+    whileShown(this.element, () => { this.#shown = true; this.#reload(); }, () => { this.#shown = false; clearTimeout(this.#timer); });
+  }
+
+  async #reload(runId = this.#runId) {
+    if (!this.#shown) return;
+    clearTimeout(this.#timer);
+    const asked = ++this.#asked;
+    try {
+      const { chosen } = await datasets();
+      if (chosen?.id !== this.#dataset?.id) runId = null;
+      const [ready, { runs }] = chosen
+        ? await Promise.all([getJson(`datasets/${chosen.id}/teachable`), getJson(`datasets/${chosen.id}/runs`)])
+        : [{ reasons: ["There is no dataset yet: make one on the Data tab."] }, { runs: [] }];
+      const run = runs.find((row) => row.id === runId) ?? runs[0] ?? null;
+      const [progress, models] = await Promise.all([run && getJson(`runs/${run.id}`), getJson("models")]);
+      if (asked !== this.#asked) return;
+      this.#dataset = chosen;
+      this.#runId = run?.id ?? null;
+      this.lead.textContent = chosen
+        ? `Fine-tunes ${ready.detector} on the ${count(chosen.annotations, "box", "boxes")} of ${chosen.name}, and shows on held-out images whether it got better.`
+        : "Fine-tunes the detector on the boxes you drew or accepted.";
+      this.form.show(chosen, ready.reasons);
+      this.#list(runs);
+      this.view.show(run, progress, models);
+      if (runs.some((row) => isActive(row.state))) this.#timer = setTimeout(() => this.#reload(), POLL_MS);
+    } catch (error) {
+      if (asked !== this.#asked) return;
+      this.view.say(notice("bad", error.message));
+      this.#timer = setTimeout(() => this.#reload(), 5 * POLL_MS);
+    }
+  }
+
+  #list(runs) {
+    fill(this.list, runs.length === 0 && h("li", { class: "gt-empty" }, "None yet."), runs.map((run) => h("li", {},
+      h("button", { type: "button", "data-run": run.id, "aria-current": run.id === this.#runId ? "true" : null, onclick: () => this.#reload(run.id) },
+        h("span", { class: "gt-name" }, run.name ?? moment(run.started_at)), pill(run.state),
+        h("small", {}, run.error ?? summary(run))))));
+  }
+
+  async #teach(body) {
+    const { run } = await sendJson(`datasets/${this.#dataset.id}/train`, body);
+    await this.#reload(run);
+  }
+
+  async #act(action) {
+    if (action.promote) await promote(action.promote);
+    else await sendJson(`runs/${this.#runId}/${action.do}`);
+    await this.#reload();
+  }
+}
+
+/** What to teach with, and the button; disabled with its reasons. */
+class Form {
+  constructor(onTeach) {
+    this.mode = select(MODES, "vocabulary");
+    this.steps = h("input", { class: "gt-input", type: "number", min: 1, max: 1000000, step: 1, placeholder: "chosen to fit" });
+    this.name = h("input", { class: "gt-input", type: "text", maxlength: 100, placeholder: "chosen for you" });
+    this.button = h("button", { class: "gt-button gt-primary", type: "submit", disabled: true, "data-testid": "teach" }, "Teach");
+    this.why = h("div");
+    this.said = h("div");
+    const submit = (event) => {
+      event.preventDefault();
+      busy(this.button, (message) => fill(this.said, message), () => onTeach(this.#body()));
+    };
+    this.element = h("form", { class: "gt-card gt-form", onsubmit: submit }, h("h2", {}, "New run"),
+      field("What should happen to the rest it knows", this.mode),
+      h("div", { class: "gt-pair" }, field("Steps", this.steps), field("Name", this.name)),
+      this.why, h("div", { class: "gt-row" }, this.button), this.said);
+  }
+
+  show(dataset, reasons) {
+    this.button.disabled = reasons.length > 0;
+    fill(this.why, reasons.length > 0 && h("div", { class: "gt-notice", role: "status" },
+      h("ul", { class: "gt-reasons" }, reasons.map((reason) => h("li", {}, reason)))));
+  }
+
+  #body() {
+    const body = { mode: this.mode.value };
+    if (this.steps.value) body.steps = Number(this.steps.value);
+    if (this.name.value.trim()) body.name = this.name.value.trim();
+    return body;
+  }
+}
+
+/** One run: how far it is, its curves, the numbers before and after. Its parts stay in place while it is at work. */
+class RunView {
+  constructor(onAction) {
+    this.head = h("div", { class: "gt-row gt-run-head" });
+    this.bar = h("progress", { class: "gt-bar", max: 1, value: 0 });
+    this.words = h("p", { class: "gt-quiet gt-run-words" });
+    this.loss = makeChart("Loss", { empty: "Appears with the first steps" });
+    this.ap = makeChart("Average precision on held-out images", { unit: true, empty: "Appears with the first validation" });
+    this.numbers = h("div");
+    this.buttons = h("div", { class: "gt-row" });
+    this.said = h("div");
+    this.act = (button, action) => busy(button, (message) => this.say(message), () => onAction(action));
+    this.element = h("div", { class: "gt-card gt-stack gt-run" }, this.head, h("div", {}, this.bar, this.words),
+      h("div", { class: "gt-charts" }, this.loss.element, this.ap.element), this.numbers, this.buttons, this.said);
+  }
+
+  say(message) {
+    fill(this.said, message);
+  }
+
+  show(run, progress, { models, current }) {
+    this.bar.hidden = !run;
+    if (!run) {
+      fill(this.head, h("h2", {}, "No run yet"));
+      this.words.textContent = "Label a few images, then press Teach. A run has its own process: it goes on when this page is closed.";
+      this.loss.draw([], 0);
+      this.ap.draw([], 0);
+      fill(this.numbers);
+      fill(this.buttons);
+      return;
+    }
+    const { points, evaluations, steps } = progress;
+    fill(this.head, h("h2", { class: "gt-name" }, run.name ?? `Run of ${moment(run.started_at)}`), pill(progress.state));
+    this.bar.value = progress.state === "done" ? 1 : steps ? progress.step / steps : 0;
+    this.words.textContent = words(progress);
+    this.loss.draw([{ name: "", tone: 1, points: points.map((point) => [point.step, point.loss]) }], steps);
+    this.ap.draw(["AP50", "AP"].map((name, index) => ({
+      name, tone: index + 1, dots: true, points: evaluations.filter((row) => score(row[name]) !== "–").map((row) => [row.step, row[name]]),
+    })), steps);
+    fill(this.numbers, comparison(progress));
+    fill(this.buttons, this.#actions(run, progress, models, current));
+    fill(this.said, run.error && notice("bad", run.error), (progress.notes ?? []).map((note) => notice("plain", note)));
+  }
+
+  #actions(run, progress, models, current) {
+    const made = models.find((model) => model.name === (progress.result?.checkpoint ?? run.name));
+    const button = (text, action, kind = "") => {
+      const element = h("button", { class: `gt-button ${kind}`, type: "button", "data-testid": action.do ?? "promote" }, text);
+      element.addEventListener("click", () => this.act(element, action));
+      return element;
+    };
+    if (isActive(progress.state)) return button("Stop and keep the best so far", { do: "stop" });
+    return [
+      made && made.name !== current && button("Put it to work", { promote: made.name }, "gt-primary"),
+      made && made.name === current && h("span", { class: "gt-pill gt-pill-good" }, "at work on the Label tab"),
+      run.resumable && button("Resume", { do: "resume" }),
+    ];
+  }
+}
+
+function pill(state) {
+  return h("span", { class: `gt-pill ${TONES[state] ? `gt-pill-${TONES[state]}` : ""}`, "data-state": state }, STATES[state] ?? state);
+}
+
+function words({ state, step, steps, eta_seconds: eta, evaluations }) {
+  if (state === "queued" || (state === "running" && !steps && !evaluations.length)) return "Starting: reading the images and measuring the detector as it is.";
+  const at = `step ${step.toLocaleString("en")} of ${steps.toLocaleString("en")}`;
+  const left = state === "running" ? durationText(eta) : "";
+  return left ? `${at} · about ${left} left` : at;
+}
+
+function summary(run) {
+  const before = run.result?.before?.AP50;
+  const after = run.result?.metrics?.AP50;
+  const when = moment(run.started_at);
+  return change(before, after) ? `${when} · AP50 ${score(before)} → ${score(after)}` : when;
+}
+
+function comparison({ evaluations, result }) {
+  const before = result?.before ?? evaluations.find((row) => row.step === 0) ?? null;
+  const best = evaluations.filter((row) => row.step > 0).reduce((found, row) => (!found || row.AP > found.AP ? row : found), null);
+  const after = result?.metrics ?? best;
+  if (!before || !after) return null;
+  const rows = METRICS.filter((name) => score(before[name]) !== "–" || score(after[name]) !== "–");
+  return h("table", { class: "gt-table gt-scores" },
+    h("thead", {}, h("tr", {}, ["On the same held-out images", "Before", result?.metrics ? "After" : "Best so far", "Change"].map((text, index) => h("th", { class: index ? "gt-number" : null }, text)))),
+    h("tbody", {}, rows.map((name) => h("tr", {}, h("td", {}, name), h("td", { class: "gt-number" }, score(before[name])),
+      h("td", { class: "gt-number" }, score(after[name])),
+      h("td", { class: `gt-number ${after[name] > before[name] ? "gt-good" : after[name] < before[name] ? "gt-bad" : ""}` }, change(before[name], after[name]))))));
+}
