@@ -39,7 +39,7 @@ class TrainConfig:
     backbone_multiplier: float = 0.1  # of learning_rate, image backbone; 0 freezes it
     text_multiplier: float = 0.1  # of learning_rate, text encoder; 0 freezes it; "vocabulary" always does
     weight_decay: float = 1e-4  # AdamW, not on norms and biases
-    warmup_steps: int = 30  # learning rate rises from 0
+    warmup: float = 0.05  # share of the steps over which the learning rate rises
     schedule: Literal["cosine", "flat"] = "cosine"  # after the warm-up
     clip: float = 0.1  # largest norm of the gradient
     ema_decay: float = 0.999  # of the averaged weights that are validated and kept; rises from 0.1 over the first steps
@@ -108,7 +108,6 @@ def defaults_for(device: str, images: int, parameters: int = 0) -> TrainConfig:
         learning_rate=5e-4 if small else 1e-4,
         backbone_multiplier=1.0 if small else 0.0,
         text_multiplier=0.5 if small else 0.1,
-        warmup_steps=min(30 if small else 100, max(1, steps // 10)),
         ema_decay=0.99 if small else 0.999,
         fusion_dropout=0.0 if small else 0.1,
         validate_images=200 if small or cuda else 30,
@@ -198,9 +197,9 @@ def _type_faults(config: TrainConfig) -> list[str]:
 
 
 _AT_LEAST_ONE = ("steps", "batch_size", "accumulate", "max_validations", "validate_images", "log_every")
-_ZERO_OR_MORE = ("warmup_steps", "negatives", "validate_every", "seed", "weight_decay", "save_every_s")
+_ZERO_OR_MORE = ("negatives", "validate_every", "seed", "weight_decay", "save_every_s")
 _POSITIVE = ("learning_rate", "clip")
-_SHARES = ("backbone_multiplier", "text_multiplier", "flip", "crop", "dropout", "fusion_dropout")
+_SHARES = ("warmup", "backbone_multiplier", "text_multiplier", "flip", "crop", "dropout", "fusion_dropout")
 
 
 def _range_faults(config: TrainConfig) -> list[str]:

@@ -233,11 +233,12 @@ class _Loop:
 
 def learning_rate(step: int, config: TrainConfig) -> float:
     """The rate of a step from 1: a linear warm-up, then flat or half a cosine down to 0 after the last step."""
-    if step <= config.warmup_steps:
-        return config.learning_rate * step / (config.warmup_steps + 1)
+    rising = round(config.warmup * config.steps)
+    if step <= rising:
+        return config.learning_rate * step / (rising + 1)
     if config.schedule == "flat":
         return config.learning_rate
-    share = (step - config.warmup_steps) / (config.steps - config.warmup_steps + 1)
+    share = (step - rising) / (config.steps - rising + 1)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
 
@@ -283,5 +284,5 @@ def _diverged(what: str, value: float, step: int, image_ids: Sequence[int], conf
     ids = ", ".join(str(id_) for id_ in image_ids[:8])
     return TrainingDiverged(
         f"The {what} is {value:g} at step {step} (images {ids}). Lower learning_rate (now {config.learning_rate:g}) or "
-        f"raise warmup_steps (now {config.warmup_steps}), and look at the boxes of these images."
+        f"raise warmup (now {config.warmup:g}), and look at the boxes of these images."
     )

@@ -134,7 +134,7 @@ def test_dropout_follows_the_settings_and_not_the_checkpoint() -> None:
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
-    config = TrainConfig(steps=10, warmup_steps=3, learning_rate=1.0)
+    config = TrainConfig(steps=10, warmup=0.3, learning_rate=1.0)
     rates = [learning_rate(step, config) for step in range(1, 11)]
     assert rates[:3] == pytest.approx([0.25, 0.5, 0.75])
     assert max(rates) == rates[3]
