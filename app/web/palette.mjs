@@ -201,6 +201,8 @@ export class Palette {
     follow.addEventListener("click", () => { this.#followGlobal(id); this.#closeMenu(); });
     remove.addEventListener("click", () => this.#delete(id));
     node.after(this.#menu);
+    this.#menu.scrollIntoView({ block: "nearest" });
+    name.focus({ preventScroll: true });
     name.select();
   }
 

@@ -37,7 +37,7 @@ export class Panel {
     const predicted = shape.kind === "prediction";
     this.acceptButton.hidden = !predicted;
     this.removeButton.textContent = predicted ? "Reject" : "Delete";
-    this.maskButton.textContent = shape.mask ? "Redo mask" : "Make mask";
+    this.maskButton.textContent = shape.mask ? "New mask" : "Make mask";
   }
 
   #fillCategories(chosen) {

@@ -33,7 +33,7 @@ export class Status {
     const pending = shapes.filter((shape) => shape.kind === "prediction").length;
     const below = session.state.predictions.length - pending;
     if (!session.ready) this.review.textContent = "";
-    else if (pending) this.review.textContent = `${pending} to review on this image`;
+    else if (pending) this.review.textContent = `${pending} to review on this image${below ? ` · ${below} below the threshold` : ""}`;
     else if (session.state.image.done) this.review.textContent = "Done";
     else this.review.textContent = below ? `Nothing to review · ${below} below the threshold` : "Nothing to review";
   }
