@@ -23,8 +23,8 @@ def check_folder(folder: Path, model_types: Sequence[str]) -> dict[str, Any]:
     """Check every file that decides what is loaded and give the config back.
 
     Refused: a model type not among `model_types`; keys that make transformers import code
-    (`auto_map`, `trust_remote_code`, attention implementations by hub id); a backbone fetched by name;
-    weights that are only there as pickles.
+    (`auto_map`, `trust_remote_code`, attention implementations by hub id); weights that are only
+    there as pickles.
 
     Raises:
         WeightsMissing: no folder, no config or no weights.
@@ -34,13 +34,29 @@ def check_folder(folder: Path, model_types: Sequence[str]) -> dict[str, Any]:
         raise WeightsMissing(f"No checkpoint at {folder}: config.json is missing. Give a folder that holds one.")
     config = read_json(folder / "config.json")
     _refuse_code(config, folder / "config.json")
-    _check_kind(config, folder, model_types)
+    if config.get("model_type") not in model_types:
+        raise CheckpointRefused(
+            f"{folder} holds a model of type {config.get('model_type')!r}. Use one of {', '.join(model_types)}."
+        )
     for name in ("tokenizer_config.json", "preprocessor_config.json", "processor_config.json"):
         if (folder / name).is_file():
             _refuse_code(read_json(folder / name), folder / name)
-    _check_tokenizer(folder)
     _check_weights(folder)
     return config
+
+
+def check_detector_folder(folder: Path, model_types: Sequence[str]) -> dict[str, Any]:
+    """`check_folder`, and that the backbone, text encoder and tokenizer are of known kinds and in the folder."""
+    config = check_folder(folder, model_types)
+    _check_parts(config, folder)
+    _check_tokenizer(folder)
+    return config
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, without its full stop."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".: ")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -92,12 +108,8 @@ def _walk(value: object, key: str = "") -> Iterator[tuple[str, object]]:
             pending.extend((key, item) for item in value)
 
 
-def _check_kind(config: dict[str, Any], folder: Path, model_types: Sequence[str]) -> None:
-    """Refuse a network we don't know, or one whose parts come from elsewhere."""
-    if config.get("model_type") not in model_types:
-        raise CheckpointRefused(
-            f"{folder} holds a model of type {config.get('model_type')!r}. Use one of {', '.join(model_types)}."
-        )
+def _check_parts(config: dict[str, Any], folder: Path) -> None:
+    """Refuse a detector one of whose parts is of an unknown kind or comes from elsewhere."""
     if config.get("use_timm_backbone") or config.get("use_pretrained_backbone") or config.get("backbone"):
         raise CheckpointRefused(f"{folder} takes its backbone from elsewhere. Use a checkpoint with backbone_config.")
     for part, known in (("backbone_config", _BACKBONES), ("text_config", frozenset({"bert"}))):

@@ -1,14 +1,9 @@
 """Checkpoint folders in transformers' own format, checked before anything in them is trusted."""
 
-import logging
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from transformers import (
     AutoTokenizer,
@@ -17,13 +12,14 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging as transformers_logging
 
-from engine.checkpoint_files import check_folder, write_json
+from engine.checkpoint_files import check_detector_folder, first_line, write_json
 from engine.devices import pick_device
-from engine.errors import CheckpointRefused, WeightsMissing
+from engine.errors import CheckpointRefused
 from engine.grounding import GroundingDetector
+from engine.hub import find_folder
 from engine.preprocessing import FILE_NAME, Preprocessing
+from engine.quiet import quiet_transformers
 
 STARTER = Path(__file__).parent / "weights" / "starter"
 
@@ -32,8 +28,6 @@ _MODELS = {
     "mm-grounding-dino": MMGroundingDinoForObjectDetection,
 }
 _HARD_CODED_IDS = {"[CLS]": 101, "[SEP]": 102, ".": 1012, "?": 1029}  # transformers' models split phrases at these
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_HUB_FILES = ["*.json", "vocab.txt", "*.safetensors"]
 
 
 def load_detector(
@@ -55,9 +49,9 @@ def load_detector(
         EngineError: this machine has no such device.
     """
     chosen = pick_device(device)
-    folder = _find(source, allow_download)
-    config = check_folder(folder, tuple(_MODELS))
-    with _quiet_transformers():
+    folder = STARTER if source == "starter" else find_folder(source, allow_download=allow_download)
+    config = check_detector_folder(folder, tuple(_MODELS))
+    with quiet_transformers():
         tokenizer = _load_tokenizer(folder, int(config.get("text_config", {}).get("vocab_size", 30522)))
         model = _load_model(folder, config["model_type"])
     preprocessing = Preprocessing.from_folder(folder)
@@ -73,33 +67,10 @@ def save_detector(detector: GroundingDetector, folder: Path, *, dtype: torch.dty
         dtype: of the floating point weights in the file, for example torch.float16; as they are when None.
     """
     weights = _on_cpu(detector.model.state_dict(), dtype)
-    with _quiet_transformers():
+    with quiet_transformers():
         detector.model.save_pretrained(folder, state_dict=weights)
         detector.tokenizer.save_pretrained(folder)
     write_json(folder / FILE_NAME, detector.preprocessing.to_json())
-
-
-def _find(source: str | Path, allow_download: bool) -> Path:
-    """The folder that holds the checkpoint."""
-    if source == "starter":
-        return STARTER
-    path = Path(source).expanduser()
-    if path.is_dir():
-        return path
-    if not _HUB_ID.fullmatch(str(source)):
-        raise WeightsMissing(f"No checkpoint folder at {path}. Give a folder, a hub id, or 'starter'.")
-    try:
-        return Path(snapshot_download(str(source), allow_patterns=_HUB_FILES, local_files_only=not allow_download))
-    except (LocalEntryNotFoundError, HFValidationError) as error:
-        if allow_download and isinstance(error, LocalEntryNotFoundError):
-            raise WeightsMissing(f"{str(source)!r} could not be fetched. Check the network and try again.") from error
-        raise WeightsMissing(
-            f"No detector {str(source)!r} on this machine: neither a folder nor in the cache. "
-            f"Fetch it with `python3 launch.py models pull {source}`."
-        ) from error
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "no answer"
-        raise WeightsMissing(f"The hub does not give {str(source)!r} ({status}). Check its name.") from error
 
 
 def _on_cpu(weights: Mapping[str, torch.Tensor], dtype: torch.dtype | None) -> dict[str, torch.Tensor]:
@@ -123,7 +94,7 @@ def _load_model(folder: Path, model_type: str) -> PreTrainedModel:
         )
     except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise CheckpointRefused(
-            f"The weights in {folder} do not load: {_first_line(error)}. Fetch them again."
+            f"The weights in {folder} do not load: {first_line(error)}. Fetch them again."
         ) from error
     missing = sorted(report["missing_keys"])
     if missing:
@@ -140,7 +111,7 @@ def _load_tokenizer(folder: Path, vocabulary_size: int) -> PreTrainedTokenizerBa
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointRefused(
-            f"The tokenizer in {folder} does not load: {_first_line(error)}. Fetch it again."
+            f"The tokenizer in {folder} does not load: {first_line(error)}. Fetch it again."
         ) from error
     if not tokenizer.is_fast:
         raise CheckpointRefused(f"The tokenizer in {folder} is a slow one. Save it with its tokenizer.json.")
@@ -156,24 +127,3 @@ def _load_tokenizer(folder: Path, vocabulary_size: int) -> PreTrainedTokenizerBa
         )
     result: PreTrainedTokenizerBase = tokenizer
     return result
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """No progress bars and no advice on the console while a checkpoint is read or written."""
-    level = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity(logging.CRITICAL)
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
-
-
-def _first_line(error: Exception) -> str:
-    """The first line of an error's text, without its full stop."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".: ")
