@@ -13,7 +13,7 @@ from annotations.errors import ImportRefused
 from annotations.importers.parsed import Parsed, ParsedCategory, ParsedFile, ParsedLabel, split_of
 from annotations.models import Split
 from annotations.names import is_inside, printable, shortened
-from annotations.shapes import four_numbers, is_number
+from annotations.shapes import Box, four_numbers, is_number
 
 MAX_JSON_BYTES = 2**30
 """Larger files are refused: they would not fit in memory beside everything else."""
@@ -184,7 +184,7 @@ class _CocoFile:
 def _label(where: str, category: str, row: Mapping[str, Any]) -> ParsedLabel:
     box = None
     if row.get("bbox") not in (None, []):
-        x, y, width, height = four_numbers(row["bbox"])
+        x, y, width, height = _bbox(row["bbox"])
         box = (x, y, round(x + width, 6), round(y + height, 6))
     shape = row.get("segmentation")
     polygons: tuple[tuple[float, ...], ...] = ()
@@ -194,6 +194,13 @@ def _label(where: str, category: str, row: Mapping[str, Any]) -> ParsedLabel:
             raise ValueError("its segmentation is not a list of polygons with finite numbers")
         polygons = tuple(tuple(float(value) for value in part) for part in shape if part)
     return ParsedLabel(where, category, box, polygons, rle, iscrowd=row.get("iscrowd") in (1, True))
+
+
+def _bbox(value: object) -> Box:
+    try:
+        return four_numbers(value)
+    except ValueError as error:
+        raise ValueError(f"its bbox is {_brief(value)}, not four finite numbers") from error
 
 
 def _brief(value: object) -> str:

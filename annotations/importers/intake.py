@@ -90,7 +90,7 @@ class _Categories:
         try:
             name = checked_name(name, "category name")
         except ValueError as error:
-            self.skipped.append(Skipped(f"category {shortened(printable(name))!r}", str(error)))
+            self.skipped.append(Skipped(f"category '{shortened(printable(name))}'", str(error)))
             return
         if name in self._ids:
             return

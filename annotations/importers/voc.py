@@ -10,10 +10,10 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import parse
+from defusedxml.ElementTree import DefusedXMLParser
 
 from annotations.errors import ImportRefused
 from annotations.importers.parsed import Parsed, ParsedCategory, ParsedFile, ParsedLabel
@@ -24,6 +24,9 @@ from annotations.shapes import Box, is_number
 
 MAX_XML_BYTES = 10 * 2**20
 """A larger file does not describe one image."""
+
+MAX_XML_DEPTH = 32
+"""VOC needs five; a million levels take seconds and prove nothing."""
 
 _IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
 _XML = frozenset({".xml"})
@@ -164,14 +167,34 @@ def _root(file: Path) -> ElementTree.Element:
     if file.stat().st_size > MAX_XML_BYTES:
         raise ValueError(f"the file has more than {MAX_XML_BYTES:,} bytes")
     try:
-        root = parse(str(file), forbid_dtd=True).getroot()
+        parser = DefusedXMLParser(target=_ShallowTree(), forbid_dtd=True)
+        parser.feed(file.read_bytes())
+        root = parser.close()
     except DefusedXmlException as error:
         raise ValueError("it declares a document type or entities, which annotations do not need") from error
     except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:
         raise ValueError(f"it is not valid XML ({printable(str(error))})") from error
-    if root is None or root.tag != "annotation":
+    if not isinstance(root, ElementTree.Element) or root.tag != "annotation":
         raise ValueError("it is not an annotation of Pascal VOC")
     return root
+
+
+class _ShallowTree(ElementTree.TreeBuilder):
+    """Builds the tree, and gives up on one that is nested deeper than any annotation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._depth = 0
+
+    def start(self, tag: Any, attrs: dict[Any, Any], /) -> ElementTree.Element:
+        self._depth += 1
+        if self._depth > MAX_XML_DEPTH:
+            raise ValueError(f"nested more than {MAX_XML_DEPTH} levels deep")
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> ElementTree.Element:
+        self._depth -= 1
+        return super().end(tag)
 
 
 def _size(root: ElementTree.Element) -> tuple[int, int] | None:
