@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,12 +44,13 @@ class TrainConfig:
     schedule: Literal["cosine", "flat"] = "cosine"  # after the warm-up
     clip: float = 0.1  # largest norm of the gradient
     ema_decay: float = 0.999  # of the averaged weights that are validated and kept; rises from 0.1 over the first steps
-    dropout: float = 0.0  # encoder and decoder, see DETECTORS.md section 0
+    dropout: float = 0.0  # encoder and decoder; checkpoints say 0.1, their authors trained with 0
     fusion_dropout: float = 0.0  # attention between image and text
     flip: float = 0.5  # probability of a mirrored image
     crop: float = 0.3  # probability of a random part of the image
     color: float = 0.2  # largest relative change of brightness and of contrast
-    sizes_px: tuple[int, ...] = ()  # short sides to draw from; empty: 0.8 to 1.1 of the detector's own
+    short_side_px: int = 0  # size of images the taught detector works at; 0: as it came
+    sizes_px: tuple[int, ...] = ()  # short sides to train at; empty: 0.8 to 1.2 of the one it works at
     negatives: int = 12  # most names in a prompt that are not on the image
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on CUDA
     validate_every: int = 0  # steps; 0: once an epoch, but at most `max_validations` times
@@ -57,6 +59,7 @@ class TrainConfig:
     hold_out: float = 0.15  # share of the training images to validate on where the dataset has no "val" split
     save_every_s: float = 60.0  # seconds between two states to resume from
     log_every: int = 5  # steps per reported line
+    threads: int = 0  # of the processor to compute with; 0: as many as torch takes
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -91,8 +94,9 @@ class TrainConfig:
 def defaults_for(device: str, images: int, parameters: int = 0) -> TrainConfig:
     """Settings that suit a machine, a dataset of `images` training images and a model of `parameters` weights.
 
-    A small model (the starter) takes a high rate everywhere; a Swin-sized one follows DETECTORS.md section 1.9. A
-    CPU gets few steps. 0 parameters stands for a large model.
+    A small model (the starter) takes a high rate everywhere, and leaves a core of the processor to the page and to
+    the reading of images. A Swin-sized one follows MM-Grounding-DINO's recipe for small datasets, its backbone frozen.
+    A CPU gets few steps. 0 parameters stands for a large model.
     """
     small = 0 < parameters < SMALL_MODEL_PARAMETERS
     cuda = device.startswith("cuda")
@@ -111,6 +115,7 @@ def defaults_for(device: str, images: int, parameters: int = 0) -> TrainConfig:
         ema_decay=0.99 if small else 0.999,
         fusion_dropout=0.0 if small else 0.1,
         validate_images=200 if small or cuda else 30,
+        threads=max(1, (os.cpu_count() or 1) - 1) if small else 0,
     )
 
 
@@ -197,7 +202,7 @@ def _type_faults(config: TrainConfig) -> list[str]:
 
 
 _AT_LEAST_ONE = ("steps", "batch_size", "accumulate", "max_validations", "validate_images", "log_every")
-_ZERO_OR_MORE = ("negatives", "validate_every", "seed", "weight_decay", "save_every_s")
+_ZERO_OR_MORE = ("negatives", "validate_every", "seed", "threads", "weight_decay", "save_every_s")
 _POSITIVE = ("learning_rate", "clip")
 _SHARES = ("warmup", "backbone_multiplier", "text_multiplier", "flip", "crop", "dropout", "fusion_dropout")
 
@@ -212,6 +217,7 @@ def _range_faults(config: TrainConfig) -> list[str]:
         ("hold_out", 0 < config.hold_out < 1, "between 0 and 1"),
         ("color", 0 <= config.color < 1, "at least 0 and below 1"),
         ("accumulate", config.accumulate <= config.batch_size, f"at most batch_size ({config.batch_size})"),
+        ("short_side_px", config.short_side_px == 0 or 32 <= config.short_side_px <= 4096, "0 or between 32 and 4096"),
         ("sizes_px", all(32 <= size <= 4096 for size in config.sizes_px), "sides between 32 and 4096"),
     ]
     return [f"{name} is {getattr(config, name)!r}, it must be {wanted}" for name, met, wanted in rules if not met]

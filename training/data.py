@@ -23,8 +23,7 @@ from training.vocabulary import PromptSampler, SampledPrompt
 T = TypeVar("T")
 
 _PAD_ID = 0  # of BERT's vocabulary; masked, so its value does not matter
-_STRIDE_PX = 32  # sizes are multiples of it
-_SCALES = (0.8, 0.9, 1.0, 1.1)  # of the detector's own short side
+_SCALES = (0.8, 0.9, 1.0, 1.1, 1.2)  # of the detector's own short side
 
 
 @dataclass(frozen=True)
@@ -126,9 +125,14 @@ def targets_of(example: Example, prompt: SampledPrompt) -> Targets:
 
 def scales(preprocessing: Preprocessing, sizes_px: Sequence[int]) -> list[Preprocessing]:
     """The sizes to train at: these short sides, or some around the detector's own; the long side in proportion."""
-    shorts = sizes_px or sorted({_multiple(preprocessing.shortest_edge * share) for share in _SCALES})
+    shorts = sizes_px or [round(preprocessing.shortest_edge * share) for share in _SCALES]
+    return [resized_to(preprocessing, short) for short in shorts]
+
+
+def resized_to(preprocessing: Preprocessing, short_side_px: int) -> Preprocessing:
+    """The same for another short side, the long one in proportion."""
     ratio = preprocessing.longest_edge / preprocessing.shortest_edge
-    return [replace(preprocessing, shortest_edge=short, longest_edge=round(short * ratio)) for short in shorts]
+    return replace(preprocessing, shortest_edge=short_side_px, longest_edge=round(short_side_px * ratio))
 
 
 def prefetched(make: Callable[[int], T], steps: range, ahead: int = 2) -> Iterator[T]:
@@ -158,7 +162,3 @@ def _padded(prompts: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
         input_ids[row, : len(ids)] = torch.tensor(ids)
         attention_mask[row, : len(ids)] = 1
     return input_ids, attention_mask
-
-
-def _multiple(side_px: float) -> int:
-    return max(_STRIDE_PX, round(side_px / _STRIDE_PX) * _STRIDE_PX)

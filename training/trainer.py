@@ -19,7 +19,7 @@ from engine.prompts import MAX_TOKENS
 from training.checkpointing import TrainingState, load_state, save_state
 from training.config import TrainConfig
 from training.criterion import CriterionConfig, GroundingCriterion, layer_outputs
-from training.data import Batch, BatchMaker, prefetched
+from training.data import Batch, BatchMaker, prefetched, resized_to
 from training.ema import AveragedWeights, copy_into
 from training.errors import TrainingDiverged, TrainingError
 from training.metrics.coco import Evaluation, evaluate_detector
@@ -126,10 +126,14 @@ class _Loop:
         self._state = TrainingState()
         if state_path is not None and state_path.exists():
             self._state = load_state(state_path, config, self._trainable, self._average, self._optimizer)
+        self._threads_before = torch.get_num_threads()
 
     def run(self, stop: Callable[[], bool]) -> Iterator[Progress]:
         config, state = self._config, self._state
+        torch.set_num_threads(config.threads or self._threads_before)
         yield self._progress("resumed") if state.before else self._validate()
+        if config.short_side_px:  # from here on: what came before was measured at the size it was made for
+            self._detector.preprocessing = resized_to(self._detector.preprocessing, config.short_side_px)
         saved_at = time.monotonic()
         max_tokens = min(MAX_TOKENS, int(self._detector.model.config.max_text_len))
         prompts = PromptSampler(self._ontology, self._detector.tokenizer, config.mode, config.negatives, max_tokens)
@@ -156,6 +160,7 @@ class _Loop:
         if self._state.best_weights:
             copy_into(self._trainable, self._state.best_weights)
         self._model.eval()
+        torch.set_num_threads(self._threads_before)
 
     def _step(self, batches: Sequence[Batch]) -> Progress:
         started = time.monotonic()

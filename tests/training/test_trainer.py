@@ -154,3 +154,24 @@ def test_a_processor_computes_in_full_precision_unless_told() -> None:
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
     with autocast("cpu", "bf16"):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+
+
+def test_the_taught_detector_works_at_the_size_asked_for(tmp_path: Path) -> None:
+    images = squares(tmp_path, 2)
+    detector = tiny_grounding_detector()
+    sizes = [
+        detector.preprocessing.shortest_edge
+        for _ in train(detector, images, images, ONTOLOGY, replace(QUICK, steps=1, short_side_px=120))
+    ]
+    assert sizes == [96, 120, 120]  # measured as it came, then at the new size
+    assert (detector.preprocessing.shortest_edge, detector.preprocessing.longest_edge) == (120, 200)
+
+
+def test_threads_are_given_back(tmp_path: Path) -> None:
+    images = squares(tmp_path, 2)
+    before = torch.get_num_threads()
+    training = train(tiny_grounding_detector(), images, images, ONTOLOGY, replace(QUICK, steps=1, threads=before + 1))
+    next(training)
+    assert torch.get_num_threads() == before + 1
+    list(training)
+    assert torch.get_num_threads() == before
