@@ -10,7 +10,6 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse
 from starlette.middleware.cors import CORSMiddleware
 
 from app.credentials import Credentials, check_binding
@@ -55,7 +54,6 @@ def build_api(services: Services) -> FastAPI:
     for part in (datasets, images, detection, transfer, teaching, models, status):
         app.include_router(part.router)
     app.include_router(web.router())
-    app.add_api_route("/api/{rest:path}", _nothing, methods=["GET", "POST", "PATCH", "DELETE"])
     return app
 
 
@@ -122,7 +120,7 @@ def _mount_page(app: FastAPI, services: Services, host: str, port: int) -> None:
     _prepare_gradio(services.workspace.cache / "gradio")
     import gradio as gr
 
-    from app.page import build_page
+    from app.page import HEAD, build_page
     from app.theme import theme
 
     gr.mount_gradio_app(
@@ -132,6 +130,7 @@ def _mount_page(app: FastAPI, services: Services, host: str, port: int) -> None:
         server_name=host,
         server_port=port,
         theme=theme(),
+        head=HEAD,
         footer_links=[],
         run_history=False,
         show_error=False,
@@ -159,7 +158,3 @@ def _shown(host: str) -> str:
     """The address a person opens: 'every address' is no address to open."""
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
     return f"[{shown}]" if ":" in shown else shown
-
-
-def _nothing(rest: str) -> JSONResponse:
-    return errors.answer(404, "There is nothing here.")

@@ -60,7 +60,6 @@ POLICIES: tuple[Policy, ...] = (
     _policy(rf"/api/runs/{_UUID}", "GET"),
     _policy(rf"/api/runs/{_UUID}/(stop|resume)", "POST", JSON_BODY),
     _policy(r"/api/exports/[^/\\\0]+/zip", "GET"),
-    _policy(r"/api/.*", "GET POST PATCH DELETE", JSON_BODY),  # what is left answers 404 as JSON
     # Gradio's doors that the page does not use
     _policy(r"/gradio_api(/.*)?"),
     _policy(r"/(login|logout|config)/?"),

@@ -1,11 +1,10 @@
-/** A line chart in SVG that is drawn anew in place: no flicker, and it keeps its size while points arrive. */
+/** A line chart in SVG, drawn in the pixels it has: no flicker, and it keeps its size while points arrive. */
 
 import { fill, h, svg } from "./dom.mjs";
 import { ticks } from "./format.mjs";
 
-const WIDTH = 460;
-const HEIGHT = 200;
-const EDGE = { left: 44, right: 12, top: 10, bottom: 26 };
+const HEIGHT = 190;
+const EDGE = { left: 38, right: 12, top: 10, bottom: 24 };
 
 /**
  * @param title what is drawn.
@@ -13,30 +12,34 @@ const EDGE = { left: 44, right: 12, top: 10, bottom: 26 };
  * @param options steps: the right end of the axis; unit: true when y is in [0, 1]; empty: text when there is nothing.
  */
 export function makeChart(title, { unit = false, empty = "" } = {}) {
-  const plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title });
+  const plot = svg("svg", { role: "img", "aria-label": title });
   const legend = h("span", { class: "gt-legend" });
   const element = h("figure", { class: "gt-chart" }, h("figcaption", {}, h("span", {}, title), legend), plot);
+  let latest = [[], 0];
   const draw = (series, steps) => {
+    latest = [series, steps];
+    const width = plot.clientWidth;
+    if (!width) return; // not on screen: drawn when it is
     const drawn = series.filter((line) => line.points.length);
     fill(legend, drawn.map(({ name, tone }) => h("span", { class: `gt-tone-${tone}` }, name)));
-    plot.replaceChildren(...(drawn.length ? lines(drawn, steps, unit) : [hint(empty)]));
+    plot.replaceChildren(...(drawn.length ? lines(drawn, steps, unit, width) : [hint(empty, width)]));
   };
-  draw([], 0);
+  new ResizeObserver(() => draw(...latest)).observe(plot);
   return { element, draw };
 }
 
-function lines(series, steps, unit) {
+function lines(series, steps, unit, width) {
   const all = series.flatMap((line) => line.points);
   const right = Math.max(steps || 0, ...all.map(([x]) => x), 1);
   const [low, high] = range(all.map(([, y]) => y), unit);
-  const x = (value) => EDGE.left + (value / right) * (WIDTH - EDGE.left - EDGE.right);
+  const x = (value) => EDGE.left + (value / right) * (width - EDGE.left - EDGE.right);
   const y = (value) => HEIGHT - EDGE.bottom - ((value - low) / (high - low)) * (HEIGHT - EDGE.top - EDGE.bottom);
   return [
     ...ticks(low, high, 4).flatMap((value) => [
-      svg("line", { x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y(value), y2: y(value), class: "gt-grid" }),
+      svg("line", { x1: EDGE.left, x2: width - EDGE.right, y1: y(value), y2: y(value), class: "gt-grid" }),
       svg("text", { x: EDGE.left - 6, y: y(value) + 4, "text-anchor": "end" }, String(value)),
     ]),
-    ...ticks(0, right, 5).filter(Number.isInteger).map((value) =>
+    ...ticks(0, right, width < 340 ? 3 : 5).filter(Number.isInteger).map((value) =>
       svg("text", { x: x(value), y: HEIGHT - 8, "text-anchor": "middle" }, value.toLocaleString("en"))),
     ...series.flatMap(({ tone, points, dots }) => [
       svg("polyline", { points: points.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" "), class: `gt-line gt-tone-${tone}` }),
@@ -51,6 +54,6 @@ function range(values, unit) {
   return [0, high > 0 ? high * 1.05 : 1];
 }
 
-function hint(text) {
-  return svg("text", { x: WIDTH / 2, y: HEIGHT / 2, "text-anchor": "middle", class: "gt-chart-empty" }, text);
+function hint(text, width) {
+  return svg("text", { x: width / 2, y: HEIGHT / 2, "text-anchor": "middle", class: "gt-chart-empty" }, text);
 }

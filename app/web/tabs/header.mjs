@@ -11,8 +11,8 @@ export function mount(element) {
   const theme = h("button", { class: "gt-icon-button", type: "button", onclick: toggleTheme }, "◐");
   picker.addEventListener("change", () => choose(Number(picker.value)));
   element.replaceChildren(
-    h("div", { class: "gt-brand" }, mark(), h("strong", {}, "Groundwork"), picker),
-    h("div", { class: "gt-head-right" }, running, theme),
+    h("div", { class: "gt-brand" }, mark(), h("strong", {}, "Groundwork")),
+    h("div", { class: "gt-head-right" }, picker, running, theme),
   );
   const label = () => {
     const text = isDark() ? "Change to light" : "Change to dark";
@@ -26,6 +26,9 @@ export function mount(element) {
   window.addEventListener("groundwork:models", refresh);
   window.addEventListener("focus", refresh);
   whileShown(element, refresh);
+  // The stage has a dataset list of its own: two on one screen would be one too many.
+  const stage = document.getElementById("gw-label");
+  if (stage) whileShown(stage, () => { picker.hidden = true; }, () => { picker.hidden = false; });
 }
 
 function mark() {

@@ -121,8 +121,8 @@ class Form {
 
   show(dataset, reasons) {
     this.button.disabled = reasons.length > 0;
-    fill(this.why, reasons.length > 0 && h("div", { class: "gt-notice", role: "status" },
-      h("ul", { class: "gt-reasons" }, reasons.map((reason) => h("li", {}, reason)))));
+    fill(this.why, reasons.length > 0 && h("div", { class: "gt-notice gt-reasons", role: "status" },
+      reasons.map((reason) => h("p", {}, reason))));
   }
 
   #body() {
@@ -140,7 +140,7 @@ class RunView {
     this.bar = h("progress", { class: "gt-bar", max: 1, value: 0 });
     this.words = h("p", { class: "gt-quiet gt-run-words" });
     this.loss = makeChart("Loss", { empty: "Appears with the first steps" });
-    this.ap = makeChart("Average precision on held-out images", { unit: true, empty: "Appears with the first validation" });
+    this.ap = makeChart("On held-out images", { unit: true, empty: "Appears with the first validation" });
     this.numbers = h("div");
     this.buttons = h("div", { class: "gt-row" });
     this.said = h("div");
