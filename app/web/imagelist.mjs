@@ -27,6 +27,12 @@ export class ImageList {
       onError: (error) => say(error.message, "error"),
     });
     this.list.addEventListener("scroll", () => this.#draw(), { passive: true });
+    this.list.addEventListener("keydown", (event) => {
+      const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (!by) return;
+      event.preventDefault();
+      this.step(by);
+    });
     new ResizeObserver(() => this.#draw()).observe(this.list);
     this.search.addEventListener("input", debounced(() => this.restart(), 250));
     this.filter.addEventListener("change", () => this.restart());

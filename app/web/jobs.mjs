@@ -25,7 +25,9 @@ export async function* watched(api, jobId, { sleep = pause, patience = 20 } = {}
 /** "1 of 40 images · 2 min left": what a progress bar says in words. */
 export function progressText(job, noun = "images") {
   if (job.state === "queued") return "Waiting for its turn…";
-  const counted = job.total ? `${job.done} of ${job.total} ${noun}` : "Starting…";
+  if (!job.total) return "Starting…";
+  if (job.done === 0) return job.total === 1 ? "Looking…" : `Starting on ${job.total} ${noun}…`;
+  const counted = `${job.done} of ${job.total} ${noun}`;
   const left = durationText(job.seconds_left);
   return left && job.done < job.total ? `${counted} · ${left} left` : counted;
 }

@@ -330,11 +330,17 @@ class Stage {
     const { root, part } = this;
     const commands = this.#commands();
     root.addEventListener("keydown", (event) => this.#key(event, commands), { capture: true });
+    document.addEventListener("keydown", (event) => { if (this.#forNobody(event)) this.#key(event, commands); });
     root.addEventListener("keyup", (event) => { if (event.key === " ") this.desk.holdSpace(false); }, { capture: true });
     root.addEventListener("focusout", () => this.desk.holdSpace(false));
     root.addEventListener("pointerdown", () => { this.#tabLeaves = false; }, { capture: true });
     const buttons = { "tool-select": "select", "tool-box": "box", "tool-point": "point", undo: "undo", redo: "redo", "accept-all": "acceptAll", done: "done", masks: "masks", fit: "fit", zoom: "actualSize", "zoom-in": "zoomIn", "zoom-out": "zoomOut", "open-help": "help" };
-    for (const [name, command] of Object.entries(buttons)) part(name).addEventListener("click", () => commands[command]());
+    for (const [name, command] of Object.entries(buttons)) {
+      part(name).addEventListener("click", (event) => {
+        if (event.detail > 0) this.desk.over.focus({ preventScroll: true }); // a mouse goes on to the picture
+        commands[command]();
+      });
+    }
     part("open-data").addEventListener("click", () => this.welcome.show(this.#datasets, this.#dataset));
     part("dataset-select").addEventListener("change", (event) => this.#openDataset(Number(event.target.value)));
     part("save-state").addEventListener("click", () => this.outbox.retry());
@@ -355,6 +361,12 @@ class Stage {
     if (event.repeat && ["done", "acceptAll", "toggleDone", "hold"].includes(shortcut.does)) return;
     if (shortcut.does !== "escape") this.#tabLeaves = false;
     commands[shortcut.does](name);
+  }
+
+  /** Nothing has the focus (a button was disabled under it, say) or just a page's tab: the keys are meant for the stage. */
+  #forNobody(event) {
+    if (this.root.offsetParent === null || event.defaultPrevented) return false;
+    return event.target === document.body || (event.target.getAttribute?.("role") === "tab" && !/Arrow|Page/.test(event.key));
   }
 
   /** Tab walks the predictions only while the picture has the focus and there are some. */

@@ -1,6 +1,6 @@
 /**
- * Edits on their way to the server: sent one at a time in the order they were made, each with its own
- * operation id, so that sending one twice changes nothing. An edit leaves the box only when the server
+ * Edits on their way to the server: sent one at a time, those of an image in the order they were made, each
+ * with its own operation id, so that sending one twice changes nothing. An edit leaves the box only when the server
  * has committed it, or has refused it for good. Knows no network and no storage: both are handed in.
  */
 
@@ -11,6 +11,7 @@ export class Outbox {
   #queue = []; // {seq, image_id, edit: {op_id, kind, items}}
   #sending = false;
   #failures = 0;
+  #stuck = new Set(); // images whose next edit failed in this round
   #wake = null;
 
   /**
@@ -79,38 +80,45 @@ export class Outbox {
   async #drain() {
     if (this.#sending) return;
     this.#sending = true;
-    while (this.#queue.length) await this.#attempt(this.#queue[0]);
+    while (this.#queue.length) {
+      const entry = this.#queue.find((one) => !this.#stuck.has(one.image_id));
+      if (entry) await this.#attempt(entry);
+      else await this.#rest();
+    }
     this.#sending = false;
+  }
+
+  async #rest() {
+    this.#failures++;
+    await this.sleep(waitFor(this.#failures), (wake) => { this.#wake = wake; });
+    this.#wake = null;
+    this.#stuck.clear();
   }
 
   async #attempt(entry) {
     try {
       const reply = await this.send(entry.image_id, entry.edit);
-      this.#succeeded();
       this.#leave(entry);
       this.onSent(entry.image_id, entry.edit, reply);
     } catch (error) {
       if (error.final) {
-        this.#succeeded();
         this.#leave(entry);
         this.onRefused(entry.image_id, entry.edit, error);
         return;
       }
-      this.#failures++;
       this.error = error;
+      const everything = !(error.status >= 500); // no answer at all: the other images' edits won't get one either
+      for (const { image_id: imageId } of everything ? this.#queue : [entry]) this.#stuck.add(imageId);
       this.onChange();
-      await this.sleep(waitFor(this.#failures), (wake) => { this.#wake = wake; });
-      this.#wake = null;
     }
   }
 
-  #succeeded() {
-    this.#failures = 0;
-    this.error = null;
-  }
-
   #leave(entry) {
-    this.#queue.shift();
+    this.#queue.splice(this.#queue.indexOf(entry), 1);
+    if (this.#stuck.size === 0) {
+      this.#failures = 0;
+      this.error = null;
+    }
     this.storage.delete(entry.op_id).catch(() => { this.kept = false; });
     this.onChange();
   }

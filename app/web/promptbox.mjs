@@ -56,7 +56,7 @@ export class PromptBox {
     const reason = this.#reason();
     enable(this.here, !reason && this.session.imageId !== null, reason || "Open an image first");
     enable(this.all, !reason && Boolean(this.dataset?.images), reason || "This dataset has no images");
-    this.hint.textContent = this.#job || !this.prompt.value.trim() ? "" : "Enter finds it on this image.";
+    this.hint.textContent = this.#job || !this.prompt.value.trim() ? "" : "Enter to detect";
   }
 
   #reason() {
@@ -128,7 +128,7 @@ export class PromptBox {
 
   #showProgress(job) {
     this.progress.hidden = false;
-    this.bar.classList.toggle("gw-bar-waiting", !job.total);
+    this.bar.classList.toggle("gw-bar-waiting", !job.done);
     this.bar.style.setProperty("--gw-fill", `${job.total ? (100 * job.done) / job.total : 0}%`);
     this.bar.setAttribute("aria-valuenow", String(job.done));
     this.bar.setAttribute("aria-valuemax", String(job.total || 1));

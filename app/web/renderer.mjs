@@ -18,6 +18,7 @@ const MOST_LABELS = 150; // more can't be read; then only large boxes have their
 const DASH_PX = 6;
 const GAP_PX = 4;
 const HALO = "rgba(0, 0, 0, 0.4)"; // keeps every colour visible on every picture
+const MOST_HALOED = 800; // more halos would only darken it
 const HANDLE_PX = 8;
 const PIXELATED_FROM = 3; // zoom at which single pixels are what one wants to see
 
@@ -100,8 +101,7 @@ export class Renderer {
       color, solid: this.#frames(solid, viewport), dashed: this.#frames(dashed, viewport),
     }));
     for (const { color, solid, dashed } of groups) {
-      strokeFrames(context, solid, HALO, 4);
-      strokeFrames(context, dashed, HALO, 4);
+      if (scene.labels.length <= MOST_HALOED) strokeFrames(context, [...solid, ...dashed], HALO, 4);
       strokeFrames(context, solid, color, 2);
       strokeFrames(context, dashed, this.#striped(context, color, viewport), 2);
     }

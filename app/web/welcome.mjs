@@ -139,7 +139,7 @@ export class Welcome {
 
   #progress(job) {
     this.bar.hidden = false;
-    this.bar.classList.toggle("gw-bar-waiting", !job.total);
+    this.bar.classList.toggle("gw-bar-waiting", !job.done);
     this.bar.style.setProperty("--gw-fill", `${job.total ? (100 * job.done) / job.total : 0}%`);
     this.#say(progressText(job));
   }

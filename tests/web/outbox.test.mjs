@@ -68,6 +68,20 @@ test("a refused edit is dropped, said, and does not hold up the next", async () 
   assert.deepEqual(seen, ["4:a", "4:b"]);
 });
 
+test("an image whose edit the server can't take does not hold up the others", async () => {
+  const seen = [];
+  const send = async (imageId, one) => {
+    seen.push(one.op_id);
+    if (imageId === 1) throw failure("fault", false, 500);
+  };
+  const outbox = new Outbox({ send, storage: memoryStorage(), sleep: () => new Promise(() => {}) });
+  for (const [image, id] of [[1, "a"], [1, "b"], [2, "c"]]) outbox.add(image, edit(id));
+  await settled();
+  assert.deepEqual(seen, ["a", "c"]); // never b before a
+  assert.equal(outbox.unsent, 2);
+  assert.equal(outbox.error.message, "fault");
+});
+
 test("unsent edits survive a reload and go out before new ones", async () => {
   const storage = memoryStorage();
   const dead = new Outbox({ send: () => new Promise(() => {}), storage });
