@@ -148,10 +148,8 @@ def _restore_moments(
 ) -> None:
     for name, parameter in trainable.items():
         if f"adam/step/{name}" in tensors:
-            moments = {kind: tensors[f"adam/{kind}/{name}"] for kind in _MOMENTS}
-            # Adam keeps its count of steps on the CPU.
             optimizer.state[parameter] = {
-                kind: value if kind == "step" else value.to(parameter.device) for kind, value in moments.items()
+                kind: tensors[f"adam/{kind}/{name}"].to(parameter.device) for kind in _MOMENTS
             }
 
 

@@ -31,7 +31,7 @@ def optimizer_for(trainable: dict[str, nn.Parameter], config: TrainConfig) -> to
     listed: list[dict[str, Any]] = [
         {"params": members, "weight_decay": decay, "share": share} for (share, decay), members in groups.items()
     ]
-    return torch.optim.AdamW(listed, lr=config.learning_rate)
+    return torch.optim.AdamW(listed, lr=config.learning_rate, fused=True)
 
 
 def set_mode(model: nn.Module, config: TrainConfig) -> None:

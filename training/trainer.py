@@ -26,6 +26,8 @@ from training.metrics.coco import Evaluation, evaluate_detector
 from training.parameters import choose_trainable, optimizer_for, set_mode
 from training.vocabulary import PromptSampler
 
+_VALIDATION_BATCH = 8  # images read at once where a device can work on several
+
 Event = Literal["step", "evaluation", "saved", "resumed"]
 
 
@@ -198,23 +200,24 @@ class _Loop:
                 )
             layers = layer_outputs(self._model, _in_full_precision(outputs))
             terms: dict[str, Tensor] = self._criterion(layers, batch.targets, batch.attention_mask.bool())
-            loss = torch.stack(list(terms.values())).sum() / parts
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise _diverged("loss", value, step, batch.image_ids, self._config)
-            torch.autograd.backward(loss)
+            weighted = torch.stack(list(terms.values())) / parts
+            values: list[float] = weighted.detach().tolist()  # one transfer from the device, not one a term
+            if not math.isfinite(sum(values)):
+                raise _diverged("loss", sum(values), step, batch.image_ids, self._config)
+            torch.autograd.backward(weighted.sum())
         except torch.cuda.OutOfMemoryError as error:
             raise TrainingError(
                 f"The GPU's memory is full at step {step} with batch_size {self._config.batch_size} in "
                 f"{self._config.accumulate} parts. Set a larger accumulate, smaller sizes_px or a smaller batch_size."
             ) from error
-        return {name: float(term.detach()) / parts for name, term in terms.items()}
+        return dict(zip(terms, values, strict=True))
 
     def _validate(self) -> Progress:
         started = time.monotonic()
         state = self._state
         with self._average.applied():
-            found = evaluate_detector(self._detector, self._validation, self._ontology)
+            batch_size = 1 if self._detector.device == "cpu" else _VALIDATION_BATCH
+            found = evaluate_detector(self._detector, self._validation, self._ontology, batch_size=batch_size)
         set_mode(self._model, self._config)
         state.validated_step = state.step
         if state.step == 0:

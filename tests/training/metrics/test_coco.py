@@ -1,6 +1,9 @@
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,7 @@ from numpy.typing import NDArray
 
 from training.metrics.coco import Labels, Predictions, coco_dataset, coco_metrics, coco_results
 
+ROOT = Path(__file__).resolve().parents[3]
 NAMES = ("cat", "dog", "cow")
 
 
@@ -136,3 +140,9 @@ def pycocotools_metrics(truth: Sequence[Labels], found: Sequence[Predictions]) -
     evaluator.summarize()
     order = {"AP": 0, "AP50": 1, "AP75": 2, "APs": 3, "APm": 4, "APl": 5, "AR100": 8}
     return {key: float(evaluator.stats[row]) for key, row in order.items()}
+
+
+def test_the_metrics_can_be_imported_without_torch() -> None:
+    code = "import training.metrics, sys; print('torch' in sys.modules, 'annotations.queries' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == ["False", "False"]
