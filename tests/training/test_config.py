@@ -1,3 +1,4 @@
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,11 @@ def test_defaults_are_valid_for_any_machine_and_dataset(device: str, images: int
 def test_a_small_model_learns_everything_and_a_large_one_keeps_its_backbone() -> None:
     assert defaults_for("cpu", 205, STARTER).backbone_multiplier == 1
     assert defaults_for("cuda", 205, SWIN).backbone_multiplier == 0
+
+
+def test_every_setting_stands_in_the_document_with_its_default() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    table = {row.split("|")[1].strip(" `"): row.split("|")[2].strip() for row in text.splitlines() if row[:3] == "| `"}
+    defaults = {field.name: str(field.default) for field in fields(TrainConfig)}
+    defaults |= {"learning_rate": "0.0001", "weight_decay": "0.0001"}  # not as 1e-4
+    assert {name: default for name, default in table.items() if name in defaults} == defaults
