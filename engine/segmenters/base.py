@@ -15,7 +15,7 @@ Masks = NDArray[np.bool_]  # (N, H, W)
 Points = NDArray[np.float32]  # (N, P, 2): x, y in pixels
 Labels = NDArray[np.int64]  # (N, P): 1 on the object, 0 beside it
 
-_PIXELS_AT_ONCE = 64_000_000  # of float masks a learned segmenter upsamples together: 256 MB
+_PIXELS_AT_ONCE = 64_000_000  # of masks held together as floats: 256 MB
 
 
 class Segmenter(Protocol):
@@ -102,9 +102,8 @@ class MaskPrompts:
             return len(self.boxes_xyxy)
         return 0 if self.points_xy is None else len(self.points_xy)
 
-    def in_parts(self, image: Picture) -> Iterator[Self]:
-        """The prompts in parts whose masks fit into memory as floats of the picture's size."""
-        size = max(1, _PIXELS_AT_ONCE // (image.shape[0] * image.shape[1]))
+    def in_parts(self, size: int) -> Iterator[Self]:
+        """The prompts, at most `size` at a time."""
         for start in range(0, len(self), size):
             part = slice(start, start + size)
             yield type(self)(
@@ -117,6 +116,11 @@ class MaskPrompts:
     def ambiguous(self) -> bool:
         """Whether a single point is all there is: then several masks are plausible and the best is taken."""
         return self.boxes_xyxy is None and self.points_xy is not None and self.points_xy.shape[1] == 1
+
+
+def masks_at_once(image: Picture) -> int:
+    """How many masks of a picture fit into memory together as floats."""
+    return max(1, _PIXELS_AT_ONCE // int(image.shape[0] * image.shape[1]))
 
 
 def _boxes(boxes_xyxy: Boxes, image: Picture) -> Boxes:

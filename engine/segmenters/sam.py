@@ -16,7 +16,7 @@ from engine.checkpoint_files import first_line
 from engine.devices import pick_device
 from engine.errors import CheckpointRefused, WeightsMissing
 from engine.preprocessing import Picture
-from engine.segmenters.base import MaskPrompts, Masks, Points
+from engine.segmenters.base import MaskPrompts, Masks, Points, masks_at_once
 from engine.segmenters.sam_weights import build_sam
 
 _UNREADABLE = (  # what torch's reader raises on files of other kinds
@@ -54,7 +54,7 @@ class Sam:
         """A mask for each prompt; see `Segmenter.predict`. Of a single point's three masks, the one scored best."""
         prompts = MaskPrompts.checked(self._image, boxes_xyxy, points_xy, point_labels)
         assert self._image is not None
-        parts = [self._masks(part) for part in prompts.in_parts(self._image)]
+        parts = [self._masks(part) for part in prompts.in_parts(masks_at_once(self._image))]
         return np.concatenate(parts) if parts else np.zeros((0, *self._image.shape[:2]), dtype=np.bool_)
 
     def _masks(self, prompts: MaskPrompts) -> Masks:

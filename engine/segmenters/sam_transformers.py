@@ -17,7 +17,7 @@ from engine.errors import CheckpointRefused
 from engine.hub import find_folder
 from engine.preprocessing import Picture
 from engine.quiet import quiet_transformers
-from engine.segmenters.base import MaskPrompts, Masks, Points
+from engine.segmenters.base import MaskPrompts, Masks, Points, masks_at_once
 
 _MODELS = {"sam": SamModel, "sam2": Sam2Model, "sam2_video": Sam2Model}  # published SAM 2 are video models
 
@@ -70,7 +70,7 @@ class TransformersSam:
         """A mask for each prompt; see `Segmenter.predict`. Of a single point's three masks, the one scored best."""
         prompts = MaskPrompts.checked(self._image, boxes_xyxy, points_xy, point_labels)
         assert self._image is not None
-        parts = [self._masks(part, self._image) for part in prompts.in_parts(self._image)]
+        parts = [self._masks(part, self._image) for part in prompts.in_parts(masks_at_once(self._image))]
         return np.concatenate(parts) if parts else np.zeros((0, *self._image.shape[:2]), dtype=np.bool_)
 
     @torch.no_grad()

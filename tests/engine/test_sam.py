@@ -11,7 +11,7 @@ from transformers import SamImageProcessor
 
 from engine.errors import CheckpointRefused, EngineError, WeightsMissing
 from engine.preprocessing import Picture
-from engine.segmenters.base import MaskPrompts, Masks, Segmenter
+from engine.segmenters.base import MaskPrompts, Masks, Segmenter, masks_at_once
 from engine.segmenters.grabcut import GrabCut
 from engine.segmenters.loading import load_segmenter
 from engine.segmenters.sam import Sam, load_sam
@@ -126,8 +126,8 @@ def test_masks_are_those_of_transformers_own_processing(image: Picture) -> None:
 def test_many_prompts_on_a_large_picture_go_in_parts(image: Picture) -> None:
     large: Picture = np.zeros((8000, 4000, 3), np.uint8)
     prompts = MaskPrompts.checked(large, np.repeat(BOXES, 3, axis=0), None, None)
-    assert [len(part) for part in prompts.in_parts(large)] == [2, 2, 2, 2, 1]
-    assert [len(part) for part in prompts.in_parts(image)] == [9]
+    assert [len(part) for part in prompts.in_parts(masks_at_once(large))] == [2, 2, 2, 2, 1]
+    assert [len(part) for part in prompts.in_parts(masks_at_once(image))] == [9]
 
 
 def test_a_pth_file_loads_whatever_the_size_of_its_network(tmp_path: Path, image: Picture) -> None:
