@@ -59,6 +59,11 @@ export class ImageList {
     await this.open(Math.max(known, 0));
   }
 
+  /** Is only a part of the dataset asked for? */
+  get filtered() {
+    return this.filter.value !== "all" || this.search.value.trim() !== "";
+  }
+
   /** Open row `index`; false when there is none. */
   async open(index) {
     const row = await this.pages.row(index);
@@ -101,7 +106,7 @@ export class ImageList {
   #draw() {
     const { total } = this.pages;
     this.space.style.height = `${(total ?? 0) * ROW_PX}px`;
-    this.space.dataset.empty = total === 0 ? (this.pages.query?.search || this.filter.value !== "all" ? "No image fits the filter." : "No images yet.") : "";
+    this.space.dataset.empty = total === 0 ? (this.filtered ? "No image fits." : "No images yet.") : "";
     this.#drawCount(total);
     const { first, last } = this.#window();
     this.pages.need(first, last);

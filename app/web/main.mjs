@@ -10,6 +10,7 @@ import { enable, fillSelect, partsOf } from "./dom.mjs";
 import { Help } from "./help.mjs";
 import { ImageList } from "./imagelist.mjs";
 import { keyName, shortcutFor, takesKey } from "./keys.mjs";
+import { fillWindow, onReturn } from "./layout.mjs";
 import { makeMemory } from "./memory.mjs";
 import { openOpStore } from "./opstore.mjs";
 import { Outbox } from "./outbox.mjs";
@@ -21,8 +22,7 @@ import { Session } from "./session.mjs";
 import { Status } from "./status.mjs";
 import { Welcome } from "./welcome.mjs";
 
-const BOTTOM_GAP_PX = 8;
-const LEAST_HEIGHT_PX = 460;
+const RETRY_MS = 3000;
 const ZOOM_STEP = 1.25;
 const DEFAULT_CONFIDENCE = 0.3;
 
@@ -98,32 +98,37 @@ class Stage {
 
   async start() {
     this.#listen();
-    this.#layOut();
+    fillWindow(this.root, this.part("view"), { onResize: (width, height, dpr) => this.desk.resize(width, height, dpr) });
     exposeDebug(this.desk, this.session, this.outbox);
     this.palette.showConfidence();
     this.#drawTools();
     await this.outbox.restore(); // before any shapes are fetched: unsent edits are laid over them
-    await this.#loadDatasets();
+    while (!(await this.#loadDatasets())) await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
+    this.status.say("");
     if (!this.#dataset) await this.#openDataset(this.memory.read("dataset"));
+    onReturn(this.root, () => this.#lookAgain());
   }
 
   // --- datasets ------------------------------------------------------------------------------------
 
+  /** False when the server did not answer; what was known stays. */
   async #loadDatasets() {
+    this.root.dataset.loaded = "yes";
     try {
       this.#datasets = await this.api.datasets();
     } catch (error) {
       this.status.say(error.message, "error");
+      return false;
     }
     const options = this.#datasets.map(({ id, name }) => ({ value: id, text: name }));
     fillSelect(this.part("dataset-select"), options.length ? options : [{ value: "", text: "No images yet" }], this.#dataset?.id);
     this.part("dataset-select").disabled = options.length === 0;
+    return true;
   }
 
   async #openDataset(id) {
     const dataset = this.#datasets.find((one) => one.id === id) ?? this.#datasets[0] ?? null;
     this.#dataset = dataset;
-    this.root.dataset.loaded = "yes";
     if (!dataset) return this.welcome.show(this.#datasets, null);
     this.welcome.hide();
     this.memory.write("dataset", dataset.id);
@@ -181,7 +186,9 @@ class Stage {
     if (!row) {
       this.session.close();
       this.desk.show(null);
-      return this.#note("This list is empty", "No image here fits. Choose another filter or search, or add images with +.");
+      this.#drawTools();
+      const some = this.images.filtered;
+      return this.#note(some ? "No image fits" : "No images yet", some ? "Choose another filter or search." : "Add some with + on the left.");
     }
     this.memory.write(`image.${this.#dataset.id}`, row.id);
     this.#note("");
@@ -251,7 +258,7 @@ class Stage {
     const { session } = this;
     if (session.error.status === 404) this.#note("This image is gone", "It was removed from the dataset.");
     else this.status.say(session.error.message, "error");
-    if (!session.ready && session.error.status === 0) setTimeout(() => { if (session.status === "failed") session.refresh(); }, 3000);
+    if (!session.ready && session.error.status === 0) setTimeout(() => { if (session.status === "failed") session.refresh(); }, RETRY_MS);
   }
 
   #patchRow() {
@@ -372,28 +379,5 @@ class Stage {
   /** Tab walks the predictions only while the picture has the focus and there are some. */
   #tabKept(event) {
     return event.target === this.desk.over && !this.#tabLeaves && this.desk.shapes.some((shape) => shape.kind === "prediction");
-  }
-
-  #layOut() {
-    const fill = () => {
-      if (!this.root.offsetParent && getComputedStyle(this.root).position !== "fixed") return; // in a hidden tab
-      const top = this.root.getBoundingClientRect().top + window.scrollY;
-      this.root.style.height = `${Math.max(window.innerHeight - top - BOTTOM_GAP_PX, LEAST_HEIGHT_PX)}px`;
-    };
-    const view = this.part("view");
-    const resize = () => this.desk.resize(view.clientWidth, view.clientHeight, window.devicePixelRatio || 1);
-    fill();
-    resize();
-    window.addEventListener("resize", () => { fill(); resize(); });
-    new ResizeObserver(resize).observe(view);
-    new ResizeObserver(fill).observe(document.body);
-    let seen = false;
-    new IntersectionObserver((entries) => {
-      const shown = entries.at(-1).isIntersecting;
-      if (shown) fill();
-      if (shown && seen === "left") this.#lookAgain();
-      if (!shown && seen) seen = "left";
-      else if (shown) seen = true;
-    }).observe(this.root);
   }
 }

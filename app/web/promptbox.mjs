@@ -119,9 +119,9 @@ export class PromptBox {
 
   #report(job, resumed) {
     if (job.state === "failed") this.say(job.error || "The search failed. See the terminal Groundwork runs in.", "error");
+    else if (job.state === "stopped") this.say(`Stopped after ${counted(job.done, "image")}. What was found is kept.`, "info");
     else if (job.skipped?.length) this.say(leftOut(job.skipped.map(({ what, reason }) => `${what}: ${reason}`)), "error");
     else if (resumed) return;
-    else if (job.state === "stopped") this.say(`Stopped after ${counted(job.done, "image")}. What was found is kept.`, "info");
     else if (!job.detections) this.say("Nothing found. Try another word for it.", "info");
     else this.say(`Found ${counted(job.detections, "object")} on ${counted(job.done, "image")}.`, "info");
   }

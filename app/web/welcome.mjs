@@ -1,6 +1,5 @@
 /** Where images come from: a folder, files dropped here, or the examples. Also the page's empty state. */
 
-import { element } from "./dom.mjs";
 import { progressText, watched } from "./jobs.mjs";
 
 const IMAGE_NAME = /\.(jpe?g|png|webp|bmp|tiff?|gif)$/i;
@@ -15,6 +14,7 @@ export class Welcome {
     this.path = part("open-path");
     this.name = part("open-name");
     this.drop = part("drop-zone");
+    this.dropTarget = part("drop-target");
     this.files = part("open-files");
     this.line = part("welcome-line");
     this.bar = part("welcome-bar");
@@ -41,7 +41,9 @@ export class Welcome {
     this.close.hidden = datasets.length === 0;
     this.name.value = "";
     this.name.dataset.typed = "";
+    this.path.value = "";
     this.dropName = current?.name ?? "my images";
+    this.dropTarget.textContent = current ? `they go into “${current.name}”` : "or click to choose them";
     this.#say("");
     this.path.focus({ preventScroll: true });
   }
@@ -145,7 +147,7 @@ export class Welcome {
   }
 
   #say(text, kind = "") {
-    this.line.replaceChildren(element("span", {}, text));
+    this.line.textContent = text;
     this.line.dataset.kind = kind;
   }
 }
