@@ -1,6 +1,5 @@
 """Segment Anything from its original .pth checkpoints, through the segment-anything library."""
 
-import pickle
 import struct
 import warnings
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam as SamNetwork
+from torch._weights_only_unpickler import UnpicklingError  # type: ignore[attr-defined]  # without importing pickle
 
 from common.boxes import Boxes
 from engine.checkpoint_files import first_line
@@ -20,7 +20,7 @@ from engine.segmenters.base import MaskPrompts, Masks, Points, masks_at_once
 from engine.segmenters.sam_weights import build_sam
 
 _UNREADABLE = (  # what torch's reader raises on files of other kinds
-    *(pickle.UnpicklingError, struct.error, RuntimeError, EOFError, OSError),
+    *(UnpicklingError, struct.error, RuntimeError, EOFError, OSError),
     *(ValueError, TypeError, LookupError, AttributeError),
 )
 
