@@ -27,3 +27,7 @@ class JobRefused(TrainingError, ValueError):
 
 class StateNotSaved(TrainingError):
     """A training state could not be written; the one before it is untouched."""
+
+
+class CheckpointNotSaved(TrainingError):
+    """A taught detector could not be written; the run can be resumed to try again."""

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import torch
 import transformers
+from safetensors import SafetensorError
 
 from annotations import runs
 from annotations.database import Store
@@ -21,7 +22,7 @@ from common.publish import published_folder
 from engine.checkpoints import save_detector
 from engine.grounding import GroundingDetector
 from training.dataset import LabelledDataset
-from training.errors import JobRefused
+from training.errors import CheckpointNotSaved, JobRefused
 from training.metrics.coco import Evaluation
 from training.run_folder import Plan
 
@@ -73,15 +74,14 @@ def publish(
 
     Safe to repeat: a folder this run published before it was killed is registered, not made twice. A run that was
     stopped, published and taken up again gets the next free name of the same stem.
+
+    Raises:
+        CheckpointNotSaved: the disk is full or refuses; nothing half-written is left.
     """
     for name in (plan.name, *_first(_numbered(plan.name, 2), 1000)):
         folder = checkpoints / name
         if not folder.exists():
-            with published_folder(folder) as aside:
-                save_detector(detector, aside)
-                manifest = _manifest(aside, run_id, plan, dataset, taught)
-                text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
-                (aside / MANIFEST).write_text(text, encoding="utf-8")
+            _write(folder, run_id, plan, dataset, detector, taught)
         elif not _is_own(folder, run_id, taught.step):
             continue
         _register(store, folder, run_id, plan, dataset, taught)
@@ -92,6 +92,23 @@ def publish(
 def prompt_text(dataset: LabelledDataset) -> str:
     """All phrases of the dataset as one prompt, each with its '.'."""
     return " ".join(f"{phrase}." for category in dataset.ontology.categories for phrase in category.phrases)
+
+
+def _write(
+    folder: Path, run_id: UUID, plan: Plan, dataset: LabelledDataset, detector: GroundingDetector, taught: Taught
+) -> None:
+    try:
+        with published_folder(folder) as aside:
+            save_detector(detector, aside)
+            manifest = _manifest(aside, run_id, plan, dataset, taught)
+            text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
+            (aside / MANIFEST).write_text(text, encoding="utf-8")
+    except (OSError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointNotSaved(
+            f"The checkpoint can't be written to {str(folder)!r}: {reason}. Free space on the disk, then resume run "
+            f"{run_id}: what it learned is kept."
+        ) from error
 
 
 def _register(store: Store, folder: Path, run_id: UUID, plan: Plan, dataset: LabelledDataset, taught: Taught) -> None:

@@ -21,7 +21,7 @@ from annotations.models import Annotation, Checkpoint, Run
 from engine.checkpoints import load_detector
 from engine.errors import WeightsMissing
 from tests.training.workspaces import Bench, add_squares, make_bench
-from training.errors import ConfigRefused, JobRefused, NothingToTrain
+from training.errors import CheckpointNotSaved, ConfigRefused, JobRefused, NothingToTrain
 from training.job import resume_training, run_training
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -385,6 +385,20 @@ def test_a_checkpoint_published_before_a_kill_is_registered_not_made_twice(bench
     assert again["folder"] == document["folder"]
     with bench.store.reading() as session:
         assert [checkpoint.name for checkpoint in runs.checkpoints(session)] == ["squares-1"]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_published_by_resuming(bench: Bench) -> None:
+    add_squares(bench, train=2, val=1)
+    place = bench.root / "checkpoints"
+    place.write_text("a file where the folder should be")
+    with pytest.raises(CheckpointNotSaved, match="Free space on the disk, then resume run") as refused:
+        run_training(bench.store, bench.root, bench.request(steps=2))
+    run = only_run(bench)
+    assert (run.state, run.error) == ("failed", str(refused.value))
+    place.unlink()
+    document = resume_training(bench.store, bench.root, run.id)
+    assert (document["state"], document["steps"]) == ("done", 2)
+    assert load_detector(document["folder"], device="cpu")
 
 
 def test_the_row_beats_while_the_job_works(bench: Bench) -> None:
