@@ -2,11 +2,13 @@
 
 import errno
 import os
+import signal
 import socket
 import sys
 import threading
 import webbrowser
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -82,7 +84,22 @@ def serve(
         print(url, flush=True)
         if open_browser:
             threading.Timer(0.5, webbrowser.open, [url]).start()
-        uvicorn.Server(config).run(sockets=[listener])
+        _run(uvicorn.Server(config), listener)
+
+
+def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Serve until Ctrl+C or SIGTERM, and come back after either, so that the services are closed in order."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)  # the server ends first, then raises the signal once more
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

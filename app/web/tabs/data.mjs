@@ -50,7 +50,7 @@ function empty() {
 function newDataset(refresh) {
   const name = h("input", { class: "gt-input", type: "text", maxlength: 100, required: true, placeholder: "kangaroos", "aria-label": "Name of the new dataset" });
   const make = h("button", { class: "gt-button", type: "submit" }, "New empty dataset");
-  const said = h("div");
+  const said = h("div", { class: "gt-said" });
   const say = (message) => fill(said, message);
   const submit = (event) => {
     event.preventDefault();
@@ -71,7 +71,7 @@ function importCard(refresh) {
   const format = select(FORMATS, "auto");
   const split = select(SPLITS, "");
   const start = h("button", { class: "gt-button gt-primary", type: "submit" }, "Import");
-  const said = h("div");
+  const said = h("div", { class: "gt-said" });
   const say = (message) => fill(said, message);
   name.addEventListener("focus", async () => {
     const { all } = await datasets();
@@ -99,11 +99,15 @@ function importCard(refresh) {
 
 function report(job) {
   if (job.state === "failed") return notice("bad", job.error);
-  const { images = 0, annotations = 0, categories = 0, duplicates = 0 } = job.result ?? {};
-  const twice = Array.isArray(duplicates) ? duplicates.length : duplicates;
+  const { images = 0, annotations = 0, categories = 0, duplicates = [], clipped = [], known = 0 } = job.result ?? {};
   const skipped = job.skipped ?? [];
+  const also = [
+    known && `${count(known, "image was", "images were")} there already`,
+    duplicates.length && `${count(duplicates.length, "copy", "copies")} of the same picture left out`,
+    clipped.length && `${count(clipped.length, "box", "boxes")} cut at the edge of the image`,
+  ].filter(Boolean);
   return [
-    notice("good", `${job.state === "stopped" ? "Stopped. " : ""}${count(images, "image")}, ${count(annotations, "box", "boxes")}, ${count(categories, "category", "categories")} imported${twice ? `; ${count(twice, "duplicate")}` : ""}.`),
+    notice("good", `${job.state === "stopped" ? "Stopped. " : ""}${count(images, "image")}, ${count(annotations, "box", "boxes")}, ${count(categories, "category", "categories")} imported${also.length ? `; ${also.join(", ")}` : ""}.`),
     skipped.length > 0 && h("details", { class: "gt-skipped", open: skipped.length <= 8 },
       h("summary", {}, `${count(skipped.length, "entry", "entries")} skipped`),
       h("ul", {}, skipped.slice(0, 500).map(({ what, reason }) => h("li", {}, h("b", {}, what), " ", reason)))),

@@ -70,9 +70,16 @@ export function notice(kind, text) {
   return h("p", { class: `gt-notice gt-${kind}`, role: kind === "bad" ? "alert" : "status" }, text);
 }
 
-/** Run what a button does: it is disabled meanwhile, and a failure is shown where `say` puts it. */
+/** Whether a button can be pressed; one that is busy is freed only when its work has ended. */
+export function setEnabled(button, enabled, reason = "") {
+  button.dataset.off = enabled ? "" : "off";
+  button.title = enabled ? "" : reason;
+  button.disabled = !enabled || button.getAttribute("aria-busy") === "true";
+}
+
+/** Run what a button does: it can't be pressed meanwhile, and a failure is shown where `say` puts it. */
 export async function busy(button, say, work) {
-  const before = button.disabled;
+  button.setAttribute("aria-busy", "true");
   button.disabled = true;
   say(null);
   try {
@@ -81,6 +88,7 @@ export async function busy(button, say, work) {
     say(notice("bad", error.message));
     return undefined;
   } finally {
-    button.disabled = before;
+    button.removeAttribute("aria-busy");
+    button.disabled = button.dataset.off === "off";
   }
 }

@@ -1,7 +1,7 @@
 /** The Export tab: the dataset as files other tools read, checked before they take their name. */
 
 import { datasets, onDataset } from "./dataset.mjs";
-import { busy, field, fill, h, notice, select, whileShown } from "./dom.mjs";
+import { busy, field, fill, h, notice, select, setEnabled, whileShown } from "./dom.mjs";
 import { count } from "./format.mjs";
 import { apiUrl, sendJson } from "./http.mjs";
 import { followed } from "./progress.mjs";
@@ -16,7 +16,7 @@ export function mount(element) {
   const images = select(IMAGES, "copy");
   const masks = select(MASKS, "rle");
   const start = h("button", { class: "gt-button gt-primary", type: "submit", disabled: true }, "Export");
-  const said = h("div");
+  const said = h("div", { class: "gt-said" });
   const say = (message) => fill(said, message);
   let chosen = null;
 
@@ -25,7 +25,7 @@ export function mount(element) {
       const before = chosen?.id;
       ({ chosen } = await datasets());
       if (before !== undefined && before !== chosen?.id) say(null);
-      start.disabled = !chosen || chosen.images === 0;
+      setEnabled(start, Boolean(chosen?.images), "There are no images to export yet.");
       fill(what, facts(chosen));
     } catch (error) {
       fill(what, notice("bad", error.message));

@@ -1,6 +1,6 @@
 /** The Models tab: the detectors at hand, how good each is, and which one works on the Label tab. */
 
-import { busy, fill, h, notice, whileShown } from "./dom.mjs";
+import { busy, fill, h, notice, setEnabled, whileShown } from "./dom.mjs";
 import { moment, score } from "./format.mjs";
 import { getJson, sendJson } from "./http.mjs";
 
@@ -8,7 +8,7 @@ export const MODELS_CHANGED = "groundwork:models";
 
 export function mount(element) {
   const table = h("div", { class: "gt-card gt-card-flush" });
-  const said = h("div");
+  const said = h("div", { class: "gt-said" });
   const say = (message) => fill(said, message);
   const back = h("button", { class: "gt-button", type: "button" }, "Back to the one before");
   back.addEventListener("click", () => busy(back, say, async () => {
@@ -24,8 +24,7 @@ export function mount(element) {
     try {
       const { models, current } = await getJson("models");
       fill(table, list(models, current, say));
-      back.disabled = !models.some((model) => model.base);
-      back.title = back.disabled ? "No checkpoint has been taught yet." : "";
+      setEnabled(back, models.some((model) => model.base), "No checkpoint has been taught yet.");
     } catch (error) {
       fill(table, notice("bad", error.message));
     }

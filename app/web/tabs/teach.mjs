@@ -3,7 +3,7 @@
 import { durationText } from "../jobs.mjs";
 import { makeChart } from "./chart.mjs";
 import { datasets, onDataset } from "./dataset.mjs";
-import { busy, field, fill, h, notice, select, whileShown } from "./dom.mjs";
+import { busy, field, fill, h, notice, select, setEnabled, whileShown } from "./dom.mjs";
 import { change, count, moment, score } from "./format.mjs";
 import { getJson, sendJson } from "./http.mjs";
 import { MODELS_CHANGED, promote } from "./models.mjs";
@@ -14,6 +14,7 @@ const MODES = [
   ["closed", "Only these categories count"],
   ["open", "Learn new words too (slower)"],
 ];
+const NO_DATASET = { reasons: ["There is no dataset yet: make one on the Data tab."] };
 const METRICS = ["AP", "AP50", "AP75"];
 const STATES = { queued: "waiting", running: "learning", done: "done", failed: "failed", stopped: "stopped" };
 const TONES = { running: "live", queued: "live", done: "good", failed: "bad" };
@@ -52,6 +53,7 @@ class Teach {
     whileShown(this.element, () => { this.#shown = true; this.#reload(); }, () => { this.#shown = false; clearTimeout(this.#timer); });
   }
 
+  /** Everything anew: after a change, and each time the tab is shown. */
   async #reload(runId = this.#runId) {
     if (!this.#shown) return;
     clearTimeout(this.#timer);
@@ -59,26 +61,48 @@ class Teach {
     try {
       const { chosen } = await datasets();
       if (chosen?.id !== this.#dataset?.id) runId = null;
-      const [ready, { runs }] = chosen
-        ? await Promise.all([getJson(`datasets/${chosen.id}/teachable`), getJson(`datasets/${chosen.id}/runs`)])
-        : [{ reasons: ["There is no dataset yet: make one on the Data tab."] }, { runs: [] }];
+      const [ready, { runs }, models] = await Promise.all([
+        chosen ? getJson(`datasets/${chosen.id}/teachable`) : NO_DATASET,
+        chosen ? getJson(`datasets/${chosen.id}/runs`) : { runs: [] },
+        getJson("models"),
+      ]);
       const run = runs.find((row) => row.id === runId) ?? runs[0] ?? null;
-      const [progress, models] = await Promise.all([run && getJson(`runs/${run.id}`), getJson("models")]);
+      const progress = run && await getJson(`runs/${run.id}`);
       if (asked !== this.#asked) return;
       this.#dataset = chosen;
       this.#runId = run?.id ?? null;
-      this.lead.textContent = chosen
-        ? `Fine-tunes ${ready.detector} on the ${count(chosen.annotations, "box", "boxes")} of ${chosen.name}, and shows on held-out images whether it got better.`
-        : "Fine-tunes the detector on the boxes you drew or accepted.";
-      this.form.show(chosen, ready.reasons);
+      this.lead.textContent = lead(chosen, ready);
+      this.form.show(ready.reasons);
       this.#list(runs);
       this.view.show(run, progress, models);
-      if (runs.some((row) => isActive(row.state))) this.#timer = setTimeout(() => this.#reload(), POLL_MS);
+      const active = runs.find((row) => isActive(row.state));
+      if (active) this.#timer = setTimeout(() => this.#follow(active, run, models), POLL_MS);
     } catch (error) {
-      if (asked !== this.#asked) return;
-      this.view.say(notice("bad", error.message));
-      this.#timer = setTimeout(() => this.#reload(), 5 * POLL_MS);
+      if (asked === this.#asked) this.#failed(error);
     }
+  }
+
+  /** While a run is at work only its progress is asked for; everything else when it ends. */
+  async #follow(active, shown, models) {
+    const asked = this.#asked;
+    try {
+      const progress = await getJson(`runs/${active.id}`);
+      if (asked !== this.#asked || !this.#shown) return;
+      if (progress.state !== active.state) {
+        if (!isActive(progress.state)) window.dispatchEvent(new Event(MODELS_CHANGED)); // reloads this tab too
+        else await this.#reload();
+        return;
+      }
+      if (active.id === shown.id) this.view.show(shown, progress, models);
+      this.#timer = setTimeout(() => this.#follow(active, shown, models), POLL_MS);
+    } catch (error) {
+      if (asked === this.#asked) this.#failed(error);
+    }
+  }
+
+  #failed(error) {
+    this.view.say(notice("bad", error.message));
+    this.#timer = setTimeout(() => this.#reload(), 5 * POLL_MS);
   }
 
   #list(runs) {
@@ -108,7 +132,7 @@ class Form {
     this.name = h("input", { class: "gt-input", type: "text", maxlength: 100, placeholder: "chosen for you" });
     this.button = h("button", { class: "gt-button gt-primary", type: "submit", disabled: true, "data-testid": "teach" }, "Teach");
     this.why = h("div");
-    this.said = h("div");
+    this.said = h("div", { class: "gt-said" });
     const submit = (event) => {
       event.preventDefault();
       busy(this.button, (message) => fill(this.said, message), () => onTeach(this.#body()));
@@ -119,8 +143,8 @@ class Form {
       this.why, h("div", { class: "gt-row" }, this.button), this.said);
   }
 
-  show(dataset, reasons) {
-    this.button.disabled = reasons.length > 0;
+  show(reasons) {
+    setEnabled(this.button, reasons.length === 0, reasons[0]);
     fill(this.why, reasons.length > 0 && h("div", { class: "gt-notice gt-reasons", role: "status" },
       reasons.map((reason) => h("p", {}, reason))));
   }
@@ -143,10 +167,11 @@ class RunView {
     this.ap = makeChart("On held-out images", { unit: true, empty: "Appears with the first validation" });
     this.numbers = h("div");
     this.buttons = h("div", { class: "gt-row" });
-    this.said = h("div");
+    this.said = h("div", { class: "gt-said" });
     this.act = (button, action) => busy(button, (message) => this.say(message), () => onAction(action));
+    this.charts = h("div", { class: "gt-charts" }, this.loss.element, this.ap.element);
     this.element = h("div", { class: "gt-card gt-stack gt-run" }, this.head, h("div", {}, this.bar, this.words),
-      h("div", { class: "gt-charts" }, this.loss.element, this.ap.element), this.numbers, this.buttons, this.said);
+      this.charts, this.numbers, this.buttons, this.said);
   }
 
   say(message) {
@@ -154,12 +179,10 @@ class RunView {
   }
 
   show(run, progress, { models, current }) {
-    this.bar.hidden = !run;
+    this.bar.hidden = this.charts.hidden = !run;
     if (!run) {
       fill(this.head, h("h2", {}, "No run yet"));
       this.words.textContent = "Label a few images, then press Teach. A run has its own process: it goes on when this page is closed.";
-      this.loss.draw([], 0);
-      this.ap.draw([], 0);
       fill(this.numbers);
       fill(this.buttons);
       return;
@@ -191,6 +214,11 @@ class RunView {
       run.resumable && button("Resume", { do: "resume" }),
     ];
   }
+}
+
+function lead(dataset, { detector }) {
+  if (!dataset || !dataset.annotations || !detector) return "Fine-tunes the detector on the boxes you drew or accepted, and shows on held-out images whether it got better.";
+  return `Fine-tunes ${detector} on the ${count(dataset.annotations, "box", "boxes")} of ${dataset.name}, and shows on held-out images whether it got better.`;
 }
 
 function pill(state) {
