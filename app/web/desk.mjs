@@ -46,10 +46,10 @@ export class Desk {
   // --- what is shown -------------------------------------------------------------------------------
 
   /** Another image (or none). Its size may be known before its shapes and its pixels. */
-  show(image, placeholder = null) {
+  show(image) {
     this.tool.cancel();
     this.image = image;
-    this.bitmap = placeholder;
+    this.bitmap = null;
     this.#pan = null;
     this.#lifted = null;
     this.hoverKey = null;

@@ -39,6 +39,6 @@ export function durationText(seconds) {
   return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
 }
 
-function pause(ms) {
+export function pause(ms) {
   return new Promise((resolve) => { setTimeout(resolve, ms); });
 }

@@ -9,6 +9,7 @@ import { Desk } from "./desk.mjs";
 import { enable, fillSelect, partsOf } from "./dom.mjs";
 import { Help } from "./help.mjs";
 import { ImageList } from "./imagelist.mjs";
+import { pause } from "./jobs.mjs";
 import { keyName, shortcutFor, takesKey } from "./keys.mjs";
 import { fillWindow, onReturn } from "./layout.mjs";
 import { makeMemory } from "./memory.mjs";
@@ -23,6 +24,7 @@ import { Status } from "./status.mjs";
 import { Welcome } from "./welcome.mjs";
 
 const RETRY_MS = 3000;
+const LEAF_MS = 40; // leafing through with a held key asks for the picture it stops at, not for every one
 const ZOOM_STEP = 1.25;
 const DEFAULT_CONFIDENCE = 0.3;
 
@@ -60,7 +62,7 @@ class Stage {
     this.status = new Status({ part });
     const { say } = this.status;
     this.outbox = new Outbox({
-      send: this.api.edit, storage: openOpStore(),
+      send: this.api.edit,
       onChange: () => this.status.showSaving(this.outbox),
       onSent: (imageId, edit) => this.session.left(imageId, edit, false),
       onRefused: (imageId, edit, error) => {
@@ -88,6 +90,7 @@ class Stage {
     this.promptBox = new PromptBox({
       part, api, session, say, memory: this.memory,
       onFound: (imageIds) => this.#found(imageIds), onCategories: () => this.palette.reload(),
+      onLeave: () => this.desk.over.focus({ preventScroll: true }),
     });
     this.welcome = new Welcome({
       part, api,
@@ -102,11 +105,18 @@ class Stage {
     exposeDebug(this.desk, this.session, this.outbox);
     this.palette.showConfidence();
     this.#drawTools();
-    await this.outbox.restore(); // before any shapes are fetched: unsent edits are laid over them
-    while (!(await this.#loadDatasets())) await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
-    this.status.say("");
+    this.#openOutbox();
+    while (!(await this.#loadDatasets())) await pause(RETRY_MS);
     if (!this.#dataset) await this.#openDataset(this.memory.read("dataset"));
     onReturn(this.root, () => this.#lookAgain());
+  }
+
+  /** Its storage is the workspace's own, and a server that has just started takes seconds to say which it serves. */
+  async #openOutbox() {
+    const status = await this.api.status().catch(() => null);
+    if (!status) return setTimeout(() => this.#openOutbox(), RETRY_MS);
+    await this.outbox.restore(openOpStore(status.workspace));
+    if (this.outbox.unsent) this.session.refresh(); // the unsent edits are laid over what is shown
   }
 
   // --- datasets ------------------------------------------------------------------------------------
@@ -202,6 +212,8 @@ class Stage {
   async #loadPicture(row, opened) {
     const slow = setTimeout(() => { if (opened === this.#opened && !this.desk.bitmap) this.#note("", "Loading the picture…"); }, 400);
     try {
+      if (!this.pixels.has(row)) await pause(LEAF_MS);
+      if (opened !== this.#opened) return;
       const bitmap = await this.pixels.get(row);
       if (opened !== this.#opened) return;
       this.desk.setBitmap(bitmap);
@@ -338,7 +350,7 @@ class Stage {
     const commands = this.#commands();
     root.addEventListener("keydown", (event) => this.#key(event, commands), { capture: true });
     document.addEventListener("keydown", (event) => { if (this.#forNobody(event)) this.#key(event, commands); });
-    root.addEventListener("keyup", (event) => { if (event.key === " ") this.desk.holdSpace(false); }, { capture: true });
+    document.addEventListener("keyup", (event) => { if (event.key === " ") this.desk.holdSpace(false); }, { capture: true });
     root.addEventListener("focusout", () => this.desk.holdSpace(false));
     root.addEventListener("pointerdown", () => { this.#tabLeaves = false; }, { capture: true });
     const buttons = { "tool-select": "select", "tool-box": "box", "tool-point": "point", undo: "undo", redo: "redo", "accept-all": "acceptAll", done: "done", masks: "masks", fit: "fit", zoom: "actualSize", "zoom-in": "zoomIn", "zoom-out": "zoomOut", "open-help": "help" };

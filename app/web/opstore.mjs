@@ -2,13 +2,16 @@
 
 import { memoryStorage } from "./outbox.mjs";
 
-const DATABASE = "groundwork";
 const TABLE = "unsent";
 
-/** The storage an Outbox wants. Falls back to memory where the browser has no IndexedDB. */
-export function openOpStore(factory = globalThis.indexedDB) {
+/**
+ * The storage an Outbox wants. Falls back to memory where the browser has no IndexedDB.
+ *
+ * @param workspace its path: the same address may serve another workspace tomorrow, whose images have the same ids
+ */
+export function openOpStore(workspace, factory = globalThis.indexedDB) {
   if (!factory) return memoryStorage();
-  const database = opened(factory);
+  const database = opened(factory, `groundwork ${workspace}`);
   database.catch(() => {}); // reported by whoever uses it
   const run = async (mode, work) => {
     const transaction = (await database).transaction(TABLE, mode, { durability: "strict" });
@@ -21,8 +24,8 @@ export function openOpStore(factory = globalThis.indexedDB) {
   };
 }
 
-function opened(factory) {
-  const request = factory.open(DATABASE, 1);
+function opened(factory, name) {
+  const request = factory.open(name, 1);
   request.onupgradeneeded = () => request.result.createObjectStore(TABLE, { keyPath: "op_id" });
   return settled(request);
 }

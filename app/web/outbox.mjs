@@ -16,10 +16,11 @@ export class Outbox {
 
   /**
    * @param send (imageId, edit) -> Promise of the reply; rejects with an error whose `final` says "never again"
-   * @param storage {all(), put(entry), delete(opId)}, each a Promise; it keeps unsent edits across reloads
+   * @param storage {all(), put(entry), delete(opId)}, each a Promise; it keeps unsent edits across reloads.
+   *   Without one nothing is sent until `restore` brings it
    * @param sleep (ms, onWaker) -> Promise, ended early by the function it hands to `onWaker`
    */
-  constructor({ send, storage, sleep = defaultSleep, onChange = () => {}, onSent = () => {}, onRefused = () => {} }) {
+  constructor({ send, storage = null, sleep = defaultSleep, onChange = () => {}, onSent = () => {}, onRefused = () => {} }) {
     this.send = send;
     this.storage = storage;
     this.sleep = sleep;
@@ -30,13 +31,16 @@ export class Outbox {
     this.kept = true; // false: this browser can't keep unsent edits across a reload
   }
 
-  /** Take up what an earlier visit could not send. Call it before the first `add`. */
-  async restore() {
-    try {
-      this.#queue = (await this.storage.all()).sort((a, b) => a.seq - b.seq);
-    } catch {
+  /** Keep unsent edits in `storage`, and send those an earlier visit left there before the ones made meanwhile. */
+  async restore(storage) {
+    const left = await storage.all().catch(() => {
       this.kept = false;
-    }
+      return [];
+    });
+    const made = this.#queue;
+    this.#queue = left.sort((a, b) => a.seq - b.seq).concat(made);
+    this.storage = storage;
+    made.forEach((entry) => this.#keep(entry));
     this.onChange();
     this.#drain();
   }
@@ -45,7 +49,7 @@ export class Outbox {
     const last = this.#queue.at(-1)?.seq ?? 0;
     const entry = { seq: Math.max(last + 1, Date.now()), op_id: edit.op_id, image_id: imageId, edit };
     this.#queue.push(entry);
-    this.storage.put(entry).catch(() => { this.kept = false; });
+    this.#keep(entry);
     this.onChange();
     this.#drain();
   }
@@ -78,7 +82,7 @@ export class Outbox {
   }
 
   async #drain() {
-    if (this.#sending) return;
+    if (this.#sending || !this.storage) return;
     this.#sending = true;
     while (this.#queue.length) {
       const entry = this.#queue.find((one) => !this.#stuck.has(one.image_id));
@@ -86,6 +90,10 @@ export class Outbox {
       else await this.#rest();
     }
     this.#sending = false;
+  }
+
+  #keep(entry) {
+    this.storage?.put(entry).catch(() => { this.kept = false; });
   }
 
   async #rest() {

@@ -2,12 +2,14 @@
 
 import { ApiError, lineOf } from "./api.mjs";
 
-const KEPT = 6;
+const KEPT_PX = 64e6; // a quarter of a gigabyte
+const ALWAYS_KEPT = 3; // the one shown, the one before, the one fetched ahead
+const MOST_KEPT = 8;
 const LARGEST_PX = 24e6; // above this a smaller copy comes first: 100 Mpx take 400 MB here
 const REDUCED_WIDTH_PX = 3840; // the widest copy the server scales down to
 
 export class Pixels {
-  #bitmaps = new Map(); // image id -> Promise of ImageBitmap, oldest first
+  #bitmaps = new Map(); // image id -> {image, loading: Promise of ImageBitmap}, oldest first
 
   constructor(api, fetchFn = globalThis.fetch.bind(globalThis)) {
     this.api = api;
@@ -20,13 +22,17 @@ export class Pixels {
     if (known) {
       this.#bitmaps.delete(image.id);
       this.#bitmaps.set(image.id, known);
-      return known;
+      return known.loading;
     }
     const loading = this.#load(image);
-    this.#bitmaps.set(image.id, loading);
+    this.#bitmaps.set(image.id, { image, loading });
     loading.catch(() => this.#bitmaps.delete(image.id));
     this.#trim();
     return loading;
+  }
+
+  has(image) {
+    return this.#bitmaps.has(image.id);
   }
 
   ahead(image) {
@@ -45,8 +51,12 @@ export class Pixels {
   }
 
   #trim() {
-    for (const [id, loading] of this.#bitmaps) {
-      if (this.#bitmaps.size <= KEPT) return;
+    let pixels = 0;
+    for (const { image } of this.#bitmaps.values()) pixels += Math.min(image.width * image.height, LARGEST_PX);
+    for (const [id, { image, loading }] of this.#bitmaps) {
+      const { size } = this.#bitmaps;
+      if (size <= ALWAYS_KEPT || (size <= MOST_KEPT && pixels <= KEPT_PX)) return;
+      pixels -= Math.min(image.width * image.height, LARGEST_PX);
       this.#bitmaps.delete(id);
       loading.then((bitmap) => setTimeout(() => bitmap.close(), 10_000), () => {});
     }

@@ -13,9 +13,10 @@ export class PromptBox {
   /**
    * @param onFound (imageIds: Set) each time more images have been searched
    * @param onCategories () when the prompt may have made new categories
+   * @param onLeave () when the person wants back to the picture
    */
-  constructor({ part, api, session, memory, say, onFound, onCategories }) {
-    Object.assign(this, { api, session, memory, say, onFound, onCategories });
+  constructor({ part, api, session, memory, say, onFound, onCategories, onLeave }) {
+    Object.assign(this, { api, session, memory, say, onFound, onCategories, onLeave });
     this.prompt = part("prompt");
     this.here = part("detect");
     this.all = part("detect-all");
@@ -71,6 +72,7 @@ export class PromptBox {
   }
 
   #key(event) {
+    if (event.key === "Escape") this.onLeave();
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
     if (!this.here.disabled) this.detect([this.session.imageId]);
@@ -123,7 +125,10 @@ export class PromptBox {
     else if (job.skipped?.length) this.say(leftOut(job.skipped.map(({ what, reason }) => `${what}: ${reason}`)), "error");
     else if (resumed) return;
     else if (!job.detections) this.say("Nothing found. Try another word for it.", "info");
-    else this.say(`Found ${counted(job.detections, "object")} on ${counted(job.done, "image")}.`, "info");
+    else {
+      const next = document.activeElement === this.prompt ? " Esc, then Tab goes through them." : "";
+      this.say(`Found ${counted(job.detections, "object")} on ${counted(job.done, "image")}.${next}`, "info");
+    }
   }
 
   #showProgress(job) {

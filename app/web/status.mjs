@@ -2,7 +2,7 @@
 
 import { counted } from "./actions.mjs";
 
-const INFO_MS = 5000;
+const SHOWN_MS = { info: 5000, error: 20_000 };
 
 export class Status {
   #timer = 0;
@@ -13,13 +13,13 @@ export class Status {
     this.review = part("review-state");
   }
 
-  /** One calm line. kind: 'info' fades, 'busy' stays until replaced, 'error' stays until the next line. */
+  /** One calm line. kind: 'info' goes soon, 'error' later, 'busy' stays until the next line. */
   say = (text, kind = "info") => {
     clearTimeout(this.#timer);
     this.line.textContent = text;
     this.line.title = text;
     this.line.dataset.kind = text ? kind : "";
-    if (kind === "info") this.#timer = setTimeout(() => this.say(""), INFO_MS);
+    if (text && SHOWN_MS[kind]) this.#timer = setTimeout(() => this.say(""), SHOWN_MS[kind]);
   };
 
   showSaving(outbox) {

@@ -166,7 +166,8 @@ def image_row() -> dict[str, Any]:
 def answering(shapes: dict[str, Any]) -> Callable[[Route], None]:
     """Answers every request of the stage: its own files, and just enough of the JSON routes."""
     dataset = {"id": 1, "name": "bench", "images": 1, "done": 0, "annotations": 0, "pending": 0, "prompt": None}
-    replies = {
+    replies: dict[str, Any] = {
+        "/api/status": {"workspace": "bench"},
         "/api/datasets": {"datasets": [dataset]},
         "/api/datasets/1/images": {"total": 1, "items": [image_row()]},
         "/api/datasets/1/categories": {"categories": CATEGORIES},

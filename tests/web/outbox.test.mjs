@@ -88,9 +88,11 @@ test("unsent edits survive a reload and go out before new ones", async () => {
   dead.add(1, edit("a"));
   dead.add(2, edit("b"));
   const { seen, send } = server();
-  const reloaded = new Outbox({ send, storage });
-  await reloaded.restore();
-  reloaded.add(1, edit("c"));
+  const reloaded = new Outbox({ send });
+  reloaded.add(1, edit("c")); // made before the storage is open
+  await settled();
+  assert.deepEqual(seen, []);
+  await reloaded.restore(storage);
   await settled();
   assert.deepEqual(seen, ["1:a", "2:b", "1:c"]);
   assert.deepEqual(await storage.all(), []);
@@ -117,8 +119,8 @@ test("a closing page sends the first edit of each image and leaves the rest in t
 test("a browser without storage still sends, and says what it can't promise", async () => {
   const broken = { all: () => Promise.reject(new Error("no")), put: () => Promise.reject(new Error("no")), delete: () => Promise.reject(new Error("no")) };
   const { seen, send } = server();
-  const outbox = new Outbox({ send, storage: broken });
-  await outbox.restore();
+  const outbox = new Outbox({ send });
+  await outbox.restore(broken);
   outbox.add(1, edit("a"));
   await settled();
   assert.deepEqual(seen, ["1:a"]);
