@@ -44,6 +44,7 @@ class TrainConfig:
     schedule: Literal["cosine", "flat"] = "cosine"  # after the warm-up
     clip: float = 0.1  # largest norm of the gradient
     ema_decay: float = 0.999  # of the averaged weights that are validated and kept; rises from 0.1 over the first steps
+    target: Literal["focal", "iou"] = "focal"  # a right box's score should go to 1, or to the root of its overlap
     dropout: float = 0.0  # encoder and decoder; checkpoints say 0.1, their authors trained with 0
     fusion_dropout: float = 0.0  # attention between image and text
     flip: float = 0.5  # probability of a mirrored image

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +23,8 @@ from training.ema import AveragedWeights, copy_into
 from training.errors import TrainingDiverged, TrainingError
 from training.metrics.coco import Evaluation, evaluate_detector
 from training.parameters import choose_trainable, optimizer_for, set_mode
+from training.precision import autocast, in_full_precision
+from training.schedule import learning_rate, validation_period
 from training.vocabulary import PromptSampler
 
 _VALIDATION_BATCH = 8  # images read at once where a device can work on several
@@ -40,7 +41,7 @@ class Progress:
             detector as it came), "saved" (the state is on the disk) or "resumed" (training goes on from there).
         step: finished steps.
         steps: steps in all.
-        seconds: spent since the first step, earlier parts of a resumed run included.
+        seconds: since training began, without the time between a break and its resumption.
         eta_seconds: a guess at what is left; None before the first step.
         learning_rate: of this step.
         losses: weighted terms of this step; their sum is `loss`.
@@ -76,7 +77,6 @@ def train(
     *,
     resume: Path | None = None,
     stop: Callable[[], bool] = lambda: False,
-    criterion: CriterionConfig = CriterionConfig(),  # noqa: B008 - frozen
 ) -> Iterator[Progress]:
     """Teach `detector` in place, telling of each step, validation and saved state.
 
@@ -97,7 +97,7 @@ def train(
         StateNotSaved: the disk is full.
         ImageRefused: an image can't be read.
     """
-    loop = _Loop(detector, images, validation, ontology, config, resume, criterion)
+    loop = _Loop(detector, images, validation, ontology, config, resume)
     try:
         yield from loop.run(stop)
     finally:
@@ -115,7 +115,6 @@ class _Loop:
         ontology: Ontology,
         config: TrainConfig,
         state_path: Path | None,
-        criterion: CriterionConfig,
     ) -> None:
         self._detector, self._ontology, self._config, self._state_path = detector, ontology, config, state_path
         self._images = images
@@ -124,11 +123,12 @@ class _Loop:
         self._trainable = choose_trainable(self._model, config)
         self._optimizer = optimizer_for(self._trainable, config)
         self._average = AveragedWeights(self._trainable, config.ema_decay)
-        self._criterion = GroundingCriterion(criterion)
+        self._criterion = GroundingCriterion(CriterionConfig(iou_aware=config.target == "iou"))
         self._state = TrainingState()
         if state_path is not None and state_path.exists():
             self._state = load_state(state_path, config, self._trainable, self._average, self._optimizer)
         self._threads_before = torch.get_num_threads()
+        self._started = time.monotonic() - self._state.seconds
 
     def run(self, stop: Callable[[], bool]) -> Iterator[Progress]:
         config, state = self._config, self._state
@@ -165,7 +165,6 @@ class _Loop:
         torch.set_num_threads(self._threads_before)
 
     def _step(self, batches: Sequence[Batch]) -> Progress:
-        started = time.monotonic()
         state, config = self._state, self._config
         step = state.step + 1
         torch.manual_seed(config.seed * 1_000_003 + step)  # dropout's draws, the same after a resumption
@@ -184,7 +183,6 @@ class _Loop:
         self._optimizer.zero_grad(set_to_none=True)
         state.step = step
         self._average.update(step)
-        state.seconds += time.monotonic() - started
         return self._progress("step", learning_rate=rate, losses=losses)
 
     def _backward(self, batch: Batch, parts: int, step: int) -> dict[str, float]:
@@ -198,7 +196,7 @@ class _Loop:
                     input_ids=batch.input_ids,
                     attention_mask=batch.attention_mask,
                 )
-            layers = layer_outputs(self._model, _in_full_precision(outputs))
+            layers = layer_outputs(self._model, in_full_precision(outputs))
             terms: dict[str, Tensor] = self._criterion(layers, batch.targets, batch.attention_mask.bool())
             weighted = torch.stack(list(terms.values())) / parts
             values: list[float] = weighted.detach().tolist()  # one transfer from the device, not one a term
@@ -213,7 +211,6 @@ class _Loop:
         return dict(zip(terms, values, strict=True))
 
     def _validate(self) -> Progress:
-        started = time.monotonic()
         state = self._state
         with self._average.applied():
             batch_size = 1 if self._detector.device == "cpu" else _VALIDATION_BATCH
@@ -225,7 +222,6 @@ class _Loop:
         elif state.best is None or _rank(found) > _rank(state.best):
             state.best, state.best_step = found, state.step
             state.best_weights = {name: value.clone() for name, value in self._average.values.items()}
-        state.seconds += time.monotonic() - started
         return self._progress("evaluation", evaluation=found)
 
     def _save(self) -> None:
@@ -234,37 +230,10 @@ class _Loop:
 
     def _progress(self, event: Event, **more: Any) -> Progress:
         state, steps = self._state, self._config.steps
+        state.seconds = time.monotonic() - self._started
         eta = state.seconds / state.step * (steps - state.step) if state.step else None
         more |= {"before": state.before, "best": state.best, "best_step": state.best_step}
         return Progress(event, state.step, steps, state.seconds, eta, **more)
-
-
-def learning_rate(step: int, config: TrainConfig) -> float:
-    """The rate of a step from 1: a linear warm-up, then flat or half a cosine down to 0 after the last step."""
-    rising = round(config.warmup * config.steps)
-    if step <= rising:
-        return config.learning_rate * step / (rising + 1)
-    if config.schedule == "flat":
-        return config.learning_rate
-    share = (step - rising) / (config.steps - rising + 1)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def validation_period(config: TrainConfig, images: int) -> int:
-    """Steps between two validations."""
-    if config.validate_every:
-        return config.validate_every
-    epoch = math.ceil(images / config.batch_size)
-    return max(epoch, math.ceil(config.steps / config.max_validations))
-
-
-def autocast(device: str, precision: str) -> AbstractContextManager[Any]:
-    """bf16 where it is asked for, or where "auto" finds CUDA with bf16."""
-    kind = torch.device(device).type
-    auto = kind == "cuda" and torch.cuda.is_bf16_supported()
-    if precision == "bf16" or (precision == "auto" and auto):
-        return torch.autocast(kind, dtype=torch.bfloat16)
-    return nullcontext()
 
 
 def _sample(images: Sequence[LabelledImage], config: TrainConfig) -> list[LabelledImage]:
@@ -277,15 +246,6 @@ def _sample(images: Sequence[LabelledImage], config: TrainConfig) -> list[Labell
 
 def _rank(evaluation: Evaluation) -> tuple[float, float]:
     return (evaluation.metrics["AP"] or 0.0, evaluation.metrics["AP50"] or 0.0)
-
-
-def _in_full_precision(outputs: Any) -> Any:
-    """The model's answer in float32: a box in 1000 pixels needs more than the 8 bits of bfloat16."""
-    return type(outputs)(**{name: _widened(value) for name, value in outputs.items()})
-
-
-def _widened(value: Any) -> Any:
-    return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
 
 
 def _diverged(what: str, value: float, step: int, image_ids: Sequence[int], config: TrainConfig) -> TrainingDiverged:

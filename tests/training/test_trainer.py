@@ -8,7 +8,9 @@ from tests.training.coloured_squares import ONTOLOGY, QUICK, labelled, squares, 
 from training.config import TrainConfig
 from training.errors import TrainingDiverged
 from training.parameters import choose_trainable, optimizer_for, set_mode
-from training.trainer import autocast, learning_rate, train, validation_period
+from training.precision import autocast
+from training.schedule import learning_rate, validation_period
+from training.trainer import train
 
 
 def test_a_detector_learns_what_it_is_shown(tmp_path: Path) -> None:
