@@ -65,6 +65,8 @@ class Store:
     def writing(self) -> Iterator[Session]:
         """One unit of work: committed, and so safely on disk, when the block ends; undone when it raises.
 
+        Rows stay readable after the block, as they were committed.
+
         Raises:
             DatabaseRefused: the disk is full or failing, or another process wrote for too long; nothing was changed.
         """
@@ -73,7 +75,7 @@ class Store:
         with self._writer, _plain_errors(self.url):
             self._writer_thread = threading.get_ident()
             try:
-                with Session(self._writing_engine) as session, session.begin():
+                with Session(self._writing_engine, expire_on_commit=False) as session, session.begin():
                     session.connection()  # take the write lock now, not at the first flush
                     yield session
             finally:

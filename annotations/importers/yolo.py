@@ -4,6 +4,7 @@ Format: https://docs.ultralytics.com/datasets/detect: `class cx cy width height`
 `class x1 y1 x2 y2 x3 y3 ...`. A text file beside the image's folder (images -> labels) or beside the image.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,10 @@ def _folders(config: YoloConfig, images_dir: Path | None, split: Split | None, p
         for entry in entries:
             folder = _image_folder(config, entry)
             if folder is None:
-                parsed.skip(f"{config.file_name}: {name}: {printable(entry)[:80]}", "there is no such folder of images")
+                parsed.skip(
+                    f"{config.file_name}: {name}: {printable(entry)[:80]}",
+                    "there is no such folder of images with the file; name it with --images",
+                )
             else:
                 found.append(_ImageFolder(folder, name, _label_folders(config, entry)))
     return found
@@ -88,7 +92,12 @@ def _image_folder(config: YoloConfig, entry: str) -> Path | None:
     while bare.startswith("../"):
         bare = bare.removeprefix("../")
     candidates = [config.base / entry, config.root / entry, config.root / bare, config.root.parent / bare]
-    return next((folder for folder in candidates if folder.is_dir()), None)
+    return next((folder for folder in candidates if folder.is_dir() and _is_near(config, folder)), None)
+
+
+def _is_near(config: YoloConfig, folder: Path) -> bool:
+    """Whether a folder lies with the data set: a file from elsewhere must not point at pictures all over the disk."""
+    return Path(os.path.normpath(folder.absolute())).is_relative_to(config.root.absolute().parent)
 
 
 def _label_folders(config: YoloConfig, entry: str) -> tuple[Path, ...]:

@@ -14,6 +14,9 @@ from annotations.names import printable
 MAX_YAML_BYTES = 2**20
 """Ten thousand class names fit several times over."""
 
+MAX_YAML_DEPTH = 16
+"""Deeper nesting takes the parser seconds, and a list of classes needs none."""
+
 _NAME_LISTS = ("classes.txt", "obj.names", "labels/classes.txt", "names.txt")
 
 
@@ -98,8 +101,7 @@ def _document(file: Path) -> dict[str, Any]:
         raise ImportRefused(f"{file.name} has more than {MAX_YAML_BYTES:,} bytes, too many for a list of classes.")
     try:
         text = file.read_text(encoding="utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.BaseLoader)):
-            raise ImportRefused(f"{file.name} uses YAML aliases. Write the values out.")
+        _refuse_bombs(file, text)
         document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - BaseLoader makes only text, lists and maps
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         reason = printable(" ".join(str(error).split()))[:120]
@@ -107,6 +109,16 @@ def _document(file: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ImportRefused(f"{file.name} holds no settings. It needs `names`.")
     return document
+
+
+def _refuse_bombs(file: Path, text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.BaseLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ImportRefused(f"{file.name} uses YAML aliases. Write the values out.")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_YAML_DEPTH:
+            raise ImportRefused(f"{file.name} is nested more than {MAX_YAML_DEPTH} levels deep. It needs three.")
 
 
 def _names(file: Path, names: object) -> dict[int, str]:

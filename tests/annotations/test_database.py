@@ -116,11 +116,36 @@ def test_writers_of_one_process_take_turns(store: Store) -> None:
         assert len(session.scalars(select(Dataset)).all()) == 8
 
 
+def test_rows_stay_readable_after_their_unit_of_work(store: Store) -> None:
+    with store.writing() as session:
+        dataset = Dataset(name="cells")
+        session.add(dataset)
+    assert (dataset.id, dataset.name) == (1, "cells")
+
+
+def test_a_full_disk_is_one_line_and_nothing_is_lost(store: Store) -> None:
+    with store.writing() as session:
+        session.add(Dataset(name="kept"))
+    with (
+        pytest.raises(DatabaseRefused, match=r"disk is full\. Nothing of this change was saved"),
+        store.writing() as session,
+    ):
+        pages = session.execute(text("PRAGMA page_count")).scalar_one()
+        session.execute(text(f"PRAGMA max_page_count = {pages}"))
+        session.add_all(Dataset(name=f"dataset {n}", prompt="x" * 10_000) for n in range(10))
+    with store.writing() as session:
+        session.execute(text("PRAGMA max_page_count = 1000000"))
+        session.add(Dataset(name="after"))
+    with store.reading() as session:
+        assert sorted(dataset.name for dataset in session.scalars(select(Dataset))) == ["after", "kept"]
+
+
 def test_writing_inside_writing_is_a_mistake_that_is_named(store: Store) -> None:
     with store.writing(), pytest.raises(RuntimeError, match="pass the session on"), store.writing():
         pass
 
 
+@pytest.mark.slow
 def test_several_processes_open_a_new_database_at_once(tmp_path: Path) -> None:
     script = (
         "import sys; from annotations.database import Store; from annotations.models import Dataset\n"
@@ -140,9 +165,12 @@ def test_several_processes_open_a_new_database_at_once(tmp_path: Path) -> None:
 def test_opening_an_existing_database_is_fast_and_leaves_logging_alone(tmp_path: Path) -> None:
     handlers = list(logging.getLogger().handlers)
     Store.open(tmp_path / "a.db").close()
-    started = time.perf_counter()
-    Store.open(str(tmp_path / "a.db")).close()
-    assert time.perf_counter() - started < 0.15
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        Store.open(str(tmp_path / "a.db")).close()
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 0.15  # about 0.002 s on an idle machine
     assert logging.getLogger().handlers == handlers
 
 

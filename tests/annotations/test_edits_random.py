@@ -1,5 +1,7 @@
 """Random edits of two people against a plain dict: same shapes, and undo takes exactly the last step back."""
 
+import functools
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -24,13 +26,20 @@ BOXES = st.tuples(st.integers(0, 50), st.integers(0, 40), st.integers(1, 50), st
 )
 
 
+@functools.cache
+def _empty_database() -> Path:
+    path = Path(tempfile.mkdtemp()) / "empty.db"
+    Store.open(path).close()
+    return path
+
+
 class Editing(RuleBasedStateMachine):
     """The oracle keeps each person's steps as (key -> before, key -> after), and knows nothing of the database."""
 
     @initialize()
     def open(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.store = Store.open(Path(self.folder.name) / "a.db")
+        self.store = Store.open(shutil.copy(_empty_database(), Path(self.folder.name) / "a.db"))
         self.scene = make_scene(self.store)
         with self.store.writing() as session:
             rows = [NewPrediction(self.scene.cat, (n, n, n + 20, n + 20), 0.5) for n in (0, 25, 50)]

@@ -150,6 +150,14 @@ def test_yaml_tags_run_nothing(store: Store, tmp_path: Path) -> None:
     assert not canary.exists()
 
 
+def test_a_file_cannot_point_at_pictures_elsewhere_on_the_disk(store: Store, tmp_path: Path) -> None:
+    paint(tmp_path / "private" / "a.png")
+    for entry in (str(tmp_path / "private"), "../../private"):
+        text = f"path: /\ntrain: {entry}\nnames: [cat]"
+        with pytest.raises(ImportRefused, match="No images found"):
+            import_path(store, "pets", write(tmp_path / "x" / "in" / "data.yaml", text))
+
+
 def test_only_the_split_asked_for_goes_in(store: Store, tmp_path: Path) -> None:
     for shade, split in enumerate(["train", "val"]):
         paint(tmp_path / "images" / split / "a.png", shade * 50)
