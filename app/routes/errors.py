@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from annotations.errors import AnnotationsError, DatabaseRefused, ExportRefused, NotFound
-from app.failures import OURS, explain
+from app.failures import OURS, Refused, explain
 from engine.errors import EngineError, WeightsMissing
 
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
@@ -19,7 +19,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (WeightsMissing, 409),
 )
 # Answered inside the application; what is none of these is a fault of ours, answered too and logged by the server.
-_FORESEEN = (AnnotationsError, EngineError, LookupError, ValueError, OSError)
+_FORESEEN = (Refused, AnnotationsError, EngineError, LookupError, ValueError, OSError)
 
 
 def install(app: FastAPI) -> None:

@@ -1,0 +1,79 @@
+"""Teaching, models and status over HTTP, short of starting a run (the browser test does that)."""
+
+import json
+
+import pytest
+
+from annotations import runs
+from app.version import VERSION
+from tests.app.workbench import Bench
+
+NO_RUN = "00000000-0000-0000-0000-000000000000"
+
+
+def test_a_dataset_without_annotations_says_why_it_cannot_be_taught(bench: Bench) -> None:
+    answer = bench.client.get(f"/api/datasets/{bench.dataset_id}/teachable").json()
+    assert answer["reasons"] == ["Nothing is annotated yet: accept or draw some boxes in Label."]
+    refused = bench.client.post(f"/api/datasets/{bench.dataset_id}/train", {})
+    assert (refused.status, refused.json()) == (422, {"error": answer["reasons"][0]})
+    assert bench.client.get(f"/api/datasets/{bench.dataset_id}/runs").json() == {"runs": []}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"steps": 0}, {"steps": 10**9}, {"steps": "many"}, {"mode": "evil"}, {"name": "x" * 101}, {"config": "/etc"}],
+)
+def test_wrong_settings_are_refused(bench: Bench, body: object) -> None:
+    assert bench.client.post(f"/api/datasets/{bench.dataset_id}/train", body).status == 422
+
+
+def test_a_run_is_shown_with_its_curves_and_its_reason(bench: Bench) -> None:
+    folder = bench.services.workspace.runs
+    with bench.services.store.writing() as session:
+        run = runs.create_run(session, "train", dataset_id=bench.dataset_id, params={"name": "<i>mine</i>"})
+        run_id = run.id
+        runs.start_run(session, run_id)
+        runs.finish_run(session, run_id, "failed", error="out of memory\nat step 5")
+    (folder / str(run_id)).mkdir()
+    lines = [
+        {"event": "evaluation", "step": 0, "steps": 10, "AP": 0.1, "AP50": 0.2},
+        {"event": "step", "step": 5, "steps": 10, "loss": 3.5, "learning_rate": 1e-4, "eta_seconds": 4.0},
+    ]
+    (folder / str(run_id) / "progress.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (view,) = bench.client.get(f"/api/datasets/{bench.dataset_id}/runs").json()["runs"]
+    assert (view["id"], view["name"], view["state"]) == (str(run_id), "<i>mine</i>", "failed")
+    assert (view["error"], view["resumable"]) == ("out of memory at step 5", True)
+    progress = bench.client.get(f"/api/runs/{run_id}").json()
+    assert (progress["step"], progress["steps"], progress["eta_seconds"]) == (5, 10, None)
+    assert [point["loss"] for point in progress["points"]] == [3.5]
+    assert [row["AP50"] for row in progress["evaluations"]] == [0.2]
+
+
+def test_a_run_that_is_not_there_is_not_found(bench: Bench) -> None:
+    assert bench.client.get(f"/api/runs/{NO_RUN}").status == 404
+    for verb in ("stop", "resume"):
+        assert bench.client.post(f"/api/runs/{NO_RUN}/{verb}", {}).status == 404
+    assert bench.client.get("/api/runs/x").status in (404, 422)
+
+
+def test_a_checkpoint_is_put_to_work_and_taken_back(bench: Bench) -> None:
+    with bench.services.store.writing() as session:
+        runs.register_checkpoint(session, "mine ${1}", "/nowhere", "starter", metrics={"AP": 0.5, "AP50": 0.7})
+    first = bench.client.get("/api/models").json()
+    before = first["current"]
+    assert [(model["name"], model["promoted"]) for model in first["models"]] == [
+        ("mine ${1}", False),
+        ("starter", True),
+    ]
+    assert bench.client.post("/api/models/promote", {"name": "mine ${1}"}).json() == {"current": "mine ${1}"}
+    assert bench.client.get("/api/status").json()["detector"] == "mine ${1}"
+    assert bench.client.post("/api/models/rollback", {}).json() == {"current": before}
+    assert bench.client.post("/api/models/rollback", {}).status == 422
+    assert bench.client.post("/api/models/promote", {"name": "other"}).status == 404
+
+
+def test_the_status_names_what_is_running(bench: Bench) -> None:
+    status = bench.client.get("/api/status").json()
+    assert (status["version"], status["segmenter"]) == (VERSION, "grabcut")
+    assert status["workspace"] == str(bench.services.workspace.root)
+    assert status["device"].split(":")[0] in ("cpu", "cuda", "mps")
