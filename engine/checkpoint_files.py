@@ -15,7 +15,7 @@ _MAX_JSON_BYTES = 64 * 1024 * 1024  # a large tokenizer.json is 10 MB
 _CODE_KEYS = frozenset({"auto_map", "trust_remote_code", "custom_pipelines"})
 _BACKBONES = frozenset({"swin", "resnet", "convnext", "convnextv2", "dinov2", "focalnet", "hiera", "swinv2", "vitdet"})
 _TOKENIZERS = frozenset(
-    {None, "BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend", "PreTrainedTokenizer"}
+    {"BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend", "PreTrainedTokenizer"}
 )
 
 
@@ -51,12 +51,6 @@ def check_detector_folder(folder: Path, model_types: Sequence[str]) -> dict[str,
     _check_parts(config, folder)
     _check_tokenizer(folder)
     return config
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's text, without its full stop."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".: ")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -114,9 +108,13 @@ def _check_parts(config: dict[str, Any], folder: Path) -> None:
         raise CheckpointRefused(f"{folder} takes its backbone from elsewhere. Use a checkpoint with backbone_config.")
     for part, known in (("backbone_config", _BACKBONES), ("text_config", frozenset({"bert"}))):
         settings = config.get(part)
-        if settings is not None and (not isinstance(settings, dict) or settings.get("model_type") not in known):
-            kind = settings.get("model_type") if isinstance(settings, dict) else settings
+        if settings is not None and str(kind := _kind(settings)) not in known:
             raise CheckpointRefused(f"{folder} has {part} of type {kind!r}. Use one of {', '.join(sorted(known))}.")
+
+
+def _kind(settings: object) -> object:
+    """The model type of a part's settings, or what stands there instead of settings."""
+    return settings.get("model_type") if isinstance(settings, dict) else settings
 
 
 def _check_tokenizer(folder: Path) -> None:
@@ -125,7 +123,7 @@ def _check_tokenizer(folder: Path) -> None:
         raise CheckpointRefused(f"{folder} has no tokenizer.json. Fetch the checkpoint again.")
     path = folder / "tokenizer_config.json"
     kind = read_json(path).get("tokenizer_class") if path.is_file() else None
-    if kind not in _TOKENIZERS:
+    if kind is not None and str(kind) not in _TOKENIZERS:
         raise CheckpointRefused(f"{path} names the tokenizer {kind!r}. Use a checkpoint with a BERT tokenizer.")
 
 

@@ -4,22 +4,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from transformers import (
     AutoTokenizer,
     GroundingDinoForObjectDetection,
     MMGroundingDinoForObjectDetection,
-    PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
-from engine.checkpoint_files import check_detector_folder, first_line, write_json
+from engine.checkpoint_files import check_detector_folder, write_json
 from engine.devices import pick_device
 from engine.errors import CheckpointRefused
 from engine.grounding import GroundingDetector
 from engine.hub import find_folder
 from engine.preprocessing import FILE_NAME, Preprocessing
-from engine.quiet import quiet_transformers
+from engine.pretrained import UNREADABLE, first_line, load_pretrained, quiet_transformers
 
 STARTER = Path(__file__).parent / "weights" / "starter"
 
@@ -51,11 +49,12 @@ def load_detector(
     chosen = pick_device(device)
     folder = STARTER if source == "starter" else find_folder(source, allow_download=allow_download)
     config = check_detector_folder(folder, tuple(_MODELS))
-    with quiet_transformers():
-        tokenizer = _load_tokenizer(folder, int(config.get("text_config", {}).get("vocab_size", 30522)))
-        model = _load_model(folder, config["model_type"])
+    model = load_pretrained(_MODELS[config["model_type"]], folder)
+    tokenizer = _load_tokenizer(folder, int(model.config.text_config.vocab_size))
     preprocessing = Preprocessing.from_folder(folder)
-    return GroundingDetector(model, tokenizer, preprocessing, name=name or Path(source).name, device=chosen)
+    return GroundingDetector(
+        model, tokenizer, preprocessing, name=name or Path(source).name or folder.resolve().name, device=chosen
+    )
 
 
 def save_detector(detector: GroundingDetector, folder: Path, *, dtype: torch.dtype | None = None) -> None:
@@ -86,30 +85,12 @@ def _on_cpu(weights: Mapping[str, torch.Tensor], dtype: torch.dtype | None) -> d
     return result
 
 
-def _load_model(folder: Path, model_type: str) -> PreTrainedModel:
-    """The network with every weight from the file: transformers would make up those that are missing."""
-    try:
-        model, report = _MODELS[model_type].from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
-        )
-    except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointRefused(
-            f"The weights in {folder} do not load: {first_line(error)}. Fetch them again."
-        ) from error
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise CheckpointRefused(
-            f"The weights in {folder} lack {len(missing)} tensors, {missing[0]!r} first. Fetch them again."
-        )
-    result: PreTrainedModel = model
-    return result
-
-
 def _load_tokenizer(folder: Path, vocabulary_size: int) -> PreTrainedTokenizerBase:
     """The fast tokenizer, with the ids at which transformers' models split phrases."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except UNREADABLE as error:
         raise CheckpointRefused(
             f"The tokenizer in {folder} does not load: {first_line(error)}. Fetch it again."
         ) from error

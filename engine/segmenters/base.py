@@ -59,7 +59,7 @@ class MaskPrompts:
 
     Attributes:
         boxes_xyxy: (N, 4) float32 pixels inside the picture, at least a pixel a side, or None.
-        points_xy: (N, P, 2) float32 or None.
+        points_xy: (N, P, 2) float32 pixels inside the picture, or None.
         point_labels: (N, P) int64 in {0, 1}; None without points.
     """
 
@@ -95,7 +95,7 @@ class MaskPrompts:
             raise EngineError(f"{len(boxes)} boxes came with points for {len(points)} masks. Give as many of each.")
         if not np.isin(labels, (0, 1)).all() or not np.isfinite(points).all():
             raise EngineError("A point is on the object (1) or beside it (0), at finite x and y.")
-        return cls(boxes, points, labels)
+        return cls(boxes, points.clip(0, np.array(image.shape[1::-1], np.float32)), labels)
 
     def __len__(self) -> int:
         if self.boxes_xyxy is not None:

@@ -105,8 +105,10 @@ def _segment(image: Picture, box: Boxes | None, points: Points | None, labels: L
     probability[~inside] = 0
     mask = (_guided_filter(window.pixels, probability) > 0.5) & inside
     mask = _without_specks(mask, window.place(positives), _discs(window, negatives))
-    if mask.sum() < _SMALLEST_SHARE * inside.sum() and box is not None:
-        mask = inside
+    if box is None:
+        mask |= _discs(window, positives) & inside
+    elif mask.sum() < _SMALLEST_SHARE * inside.sum():
+        mask = inside & ~_discs(window, negatives)
     full = cv2.resize(
         mask.astype(np.float32),
         (window.right - window.left, window.bottom - window.top),

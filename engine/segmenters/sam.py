@@ -12,10 +12,10 @@ from segment_anything.modeling import Sam as SamNetwork
 from torch._weights_only_unpickler import UnpicklingError  # type: ignore[attr-defined]  # without importing pickle
 
 from common.boxes import Boxes
-from engine.checkpoint_files import first_line
 from engine.devices import pick_device
 from engine.errors import CheckpointRefused, WeightsMissing
 from engine.preprocessing import Picture
+from engine.pretrained import first_line
 from engine.segmenters.base import MaskPrompts, Masks, Points, masks_at_once
 from engine.segmenters.sam_weights import build_sam
 

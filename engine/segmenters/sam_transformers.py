@@ -7,16 +7,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors import SafetensorError
 from transformers import PreTrainedModel, Sam2Model, SamModel
 
 from common.boxes import Boxes
-from engine.checkpoint_files import check_folder, first_line
+from engine.checkpoint_files import check_folder
 from engine.devices import pick_device
-from engine.errors import CheckpointRefused
 from engine.hub import find_folder
 from engine.preprocessing import Picture
-from engine.quiet import quiet_transformers
+from engine.pretrained import load_pretrained
 from engine.segmenters.base import MaskPrompts, Masks, Points, masks_at_once
 
 _MODELS = {"sam": SamModel, "sam2": Sam2Model, "sam2_video": Sam2Model}  # published SAM 2 are video models
@@ -108,19 +106,8 @@ def load_transformers_sam(
     """
     folder = find_folder(source, allow_download=allow_download)
     config = check_folder(folder, tuple(_MODELS))
-    try:
-        with quiet_transformers():
-            model, report = _MODELS[config["model_type"]].from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
-            )
-    except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointRefused(
-            f"The weights in {folder} do not load: {first_line(error)}. Fetch them again."
-        ) from error
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])
-        raise CheckpointRefused(f"The weights in {folder} lack {len(missing)} tensors, {missing[0]!r} first.")
-    return TransformersSam(model, name=name or Path(source).name, device=device)
+    model = load_pretrained(_MODELS[config["model_type"]], folder)
+    return TransformersSam(model, name=name or Path(source).name or folder.resolve().name, device=device)
 
 
 def _upsampled(logits: torch.Tensor, size_hw: tuple[int, ...]) -> torch.Tensor:

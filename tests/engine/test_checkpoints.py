@@ -146,6 +146,29 @@ def test_a_config_that_could_run_code_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("num_queries", "many"),
+        ("d_model", 0),
+        ("d_model", -1),
+        ("encoder_attention_heads", 0),
+        ("init_std", []),
+        ("two_stage", "yes"),
+        ("position_embedding_type", "none"),
+        ("text_config", {"model_type": "bert", "vocab_size": "x"}),
+        ("text_config", {"model_type": []}),
+        ("text_config", []),
+        ("backbone_config", {"model_type": "swin", "depths": "deep"}),
+    ],
+)
+def test_a_config_of_nonsense_is_refused_in_one_line(checkpoint: Path, key: str, value: object) -> None:
+    change(checkpoint, lambda config: config.update({key: value}))
+    with pytest.raises(CheckpointRefused) as refusal:
+        load_detector(checkpoint)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
     "poison",
     [
         lambda settings: settings.update(auto_map={"AutoTokenizer": ["evil.Tokenizer", None]}),
