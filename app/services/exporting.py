@@ -8,7 +8,8 @@ from typing import Literal
 
 from annotations.database import Store
 from annotations.errors import AnnotationsError
-from annotations.exporters.coco import ExportReport, export_coco
+from annotations.exporters.coco import export_coco
+from annotations.exporters.report import ExportReport
 from app.services.importing import safe_folder
 from common.publish import published_file
 

@@ -13,7 +13,7 @@ from annotations.database import Store
 
 if TYPE_CHECKING:
     from engine.detector import Detector
-    from engine.segmenters import Segmenter
+    from engine.segmenters.base import Segmenter
 
 STARTER = "starter"
 LLMDET = "iSEE-Laboratory/llmdet_tiny"
@@ -94,7 +94,7 @@ class Models:
         """The segmenter in use, loaded when it is first needed."""
         with self._device:
             if self._segmenter is None:
-                from engine.segmenters import load_segmenter
+                from engine.segmenters.loading import load_segmenter
 
                 self._segmenter = load_segmenter(self._asked_segmenter)
             return self._segmenter
