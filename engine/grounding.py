@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import supervision as sv
@@ -207,14 +208,14 @@ class GroundingDetector:
         return torch.autocast(self._device.type, dtype=self._precision)
 
 
-def _last_heads(model: PreTrainedModel, outputs: object, text_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _last_heads(model: PreTrainedModel, outputs: Any, text_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits and boxes of the last decoder layer in float32: bfloat16 has 8 bits, a box in 1000 pixels needs more."""
-    hidden = outputs.intermediate_hidden_states[:, -1].float()  # type: ignore[attr-defined]
-    if outputs.intermediate_hidden_states.shape[1] > 1:  # type: ignore[attr-defined]
-        reference = outputs.intermediate_reference_points[:, -2]  # type: ignore[attr-defined]
+    hidden = outputs.intermediate_hidden_states[:, -1].float()
+    if outputs.intermediate_hidden_states.shape[1] > 1:
+        reference = outputs.intermediate_reference_points[:, -2]
     else:
-        reference = outputs.init_reference_points  # type: ignore[attr-defined]
-    text = outputs.encoder_last_hidden_state_text.float()  # type: ignore[attr-defined]
+        reference = outputs.init_reference_points
+    text = outputs.encoder_last_hidden_state_text.float()
     logits = model.class_embed[-1](vision_hidden_state=hidden, text_hidden_state=text, text_token_mask=text_mask)
     boxes = (model.bbox_embed[-1](hidden) + torch.special.logit(reference.float(), eps=1e-5)).sigmoid()
     return logits, boxes

@@ -44,6 +44,9 @@ def load_pretrained(model_class: Any, folder: Path) -> PreTrainedModel:
         raise CheckpointRefused(
             f"The weights in {folder} lack {len(missing)} tensors, {missing[0]!r} first. Fetch them again."
         )
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise CheckpointRefused(f"The weights in {folder} hold no numbers in {name!r}. Use an earlier checkpoint.")
     result: PreTrainedModel = model
     return result
 

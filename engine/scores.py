@@ -32,13 +32,13 @@ class Candidates:
 
 def phrase_scores(logits: torch.Tensor, spans: Sequence[Span]) -> torch.Tensor:
     """The mean probability of each phrase's tokens: logits (..., Q, T) to (..., Q, P) in [0, 1]."""
-    probabilities = logits.float().sigmoid()
+    probabilities = logits.float().sigmoid().nan_to_num(0)  # what overflowed in low precision is no find
     return torch.stack([probabilities[..., start:end].mean(-1) for start, end in spans], dim=-1)
 
 
 def expression_scores(logits: torch.Tensor, span: Span) -> torch.Tensor:
     """The largest probability of a referring expression's tokens: logits (..., Q, T) to (..., Q)."""
-    return logits[..., span[0] : span[1]].float().sigmoid().amax(-1)
+    return logits[..., span[0] : span[1]].float().sigmoid().nan_to_num(0).amax(-1)
 
 
 def category_scores(phrases: torch.Tensor, owners: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -18,6 +18,8 @@ from transformers import (
     SwinConfig,
 )
 
+from engine.pretrained import quiet_transformers
+
 Family = Literal["mm-grounding-dino", "grounding-dino"]
 Backbone = Literal["swin", "resnet"]
 
@@ -82,8 +84,9 @@ def save_tiny_checkpoint(
     folder: Path, family: Family = "mm-grounding-dino", backbone: Backbone = "swin", seed: int = 0
 ) -> Path:
     """Write a tiny detector as transformers itself would, and give the folder back."""
-    tiny_model(family, backbone, seed).save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
+    with quiet_transformers():
+        tiny_model(family, backbone, seed).save_pretrained(folder)
+        tiny_tokenizer().save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(
         '{"image_processor_type": "GroundingDinoImageProcessor", "size": {"shortest_edge": 96, "longest_edge": 160},'
         ' "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}',

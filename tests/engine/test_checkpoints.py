@@ -199,6 +199,15 @@ def test_truncated_weights_are_refused(checkpoint: Path, length: int) -> None:
         load_detector(checkpoint)
 
 
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    model = tiny_model()
+    with torch.no_grad():
+        model.model.level_embed.fill_(float("nan"))
+    save_detector(GroundingDetector(model, tiny_tokenizer(), Preprocessing(96, 160)), tmp_path)
+    with pytest.raises(CheckpointRefused, match=r"no numbers in 'model\.level_embed'"):
+        load_detector(tmp_path)
+
+
 def test_weights_of_another_size_are_refused(checkpoint: Path) -> None:
     change(checkpoint, lambda config: config.update(num_queries=30))
     with pytest.raises(CheckpointRefused, match="do not load"):

@@ -145,10 +145,10 @@ def test_no_boxes_give_no_masks(segmenter: GrabCut) -> None:
 
 @pytest.mark.skipif(not COCO128.is_dir(), reason=f"coco128 is not at {COCO128}")
 def test_masks_on_real_photos_are_better_than_their_boxes() -> None:
-    """279 objects of 33 photos: measured mean IoU 0.62; the boxes themselves give 0.57, plain GrabCut 0.58."""
+    """Every sixth photo. On every third (279 objects): mean IoU 0.621, of the boxes 0.564, of plain GrabCut 0.577."""
     segmenter = GrabCut()
     of_masks, of_boxes = [], []
-    for labels in sorted((COCO128 / "instance_segmentation" / "labels" / "val2017").glob("*.txt"))[::3]:
+    for labels in sorted((COCO128 / "instance_segmentation" / "labels" / "val2017").glob("*.txt"))[::6]:
         image = read_image(COCO128 / "images" / "val2017" / f"{labels.stem}.jpg")
         segmenter.set_image(image)
         for line in labels.read_text().splitlines():

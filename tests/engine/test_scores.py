@@ -27,6 +27,13 @@ def test_padding_columns_at_minus_infinity_score_nothing() -> None:
     assert torch.equal(phrase_scores(padded, SPANS), phrase_scores(LOGITS, SPANS))
 
 
+def test_what_is_no_number_scores_nothing() -> None:
+    broken = LOGITS.clone()
+    broken[0, 0] = float("nan")
+    assert phrase_scores(broken, SPANS)[0].flatten().tolist() == pytest.approx([0, 0, 0.1, 0.7])
+    assert expression_scores(broken, (3, 5))[0].tolist() == pytest.approx([0, 0.8])
+
+
 def test_an_expression_scores_its_best_token() -> None:
     assert expression_scores(LOGITS, (3, 5))[0].tolist() == pytest.approx([0.4, 0.8])
 
