@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from app.commands.terminal import ProgressBar, print_document, say
 from app.services import opened
 from common.images import ImageRefused, ImageRGB, read_image
@@ -68,7 +70,7 @@ def with_masks(models: "Models", image: ImageRGB, found: "sv.Detections") -> "sv
     """The same detections with a mask each."""
     segmenter = models.segmenter()
     segmenter.set_image(image)
-    found.mask = segmenter.predict(boxes_xyxy=found.xyxy)
+    found.mask = segmenter.predict(boxes_xyxy=found.xyxy.astype(np.float32))
     return found
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from annotations import queries
 from annotations.database import Store
 from annotations.datasets import add_image, create_dataset, set_prompt
+from annotations.exporters.report import ExportReport
 from annotations.importers import Format, ImportReport, import_path
 from annotations.models import Image, Split
 from app.services.jobs import Job, Jobs
@@ -110,6 +111,6 @@ def safe_folder(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:80]
 
 
-def report_document(report: ImportReport) -> Mapping[str, object]:
-    """The report as `import --json` prints it."""
+def report_document(report: ImportReport | ExportReport) -> Mapping[str, object]:
+    """The report as `import --json` and `export --json` print it."""
     return asdict(report)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -92,8 +93,6 @@ class Labeller:
         labels: Sequence[int] | None,
     ) -> list[Rle]:
         """Masks for boxes, or one mask for points (label 1: on the object, 0: not on it)."""
-        import numpy as np
-
         with self._store.reading() as session:
             path = Path(queries.image_by_id(session, image_id).path)
         with self._models.device():
@@ -154,7 +153,7 @@ class Labeller:
         if detections.confidence is None or detections.class_id is None or not len(detections):
             return []
         order = (-detections.confidence).argsort(kind="stable")
-        boxes = detections.xyxy[order]
+        boxes = detections.xyxy[order].astype(np.float32)
         rles: list[Rle | None] = [None] * len(order)
         if masks:
             segmenter = self._models.segmenter()
