@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     requirements = "requirements-dev.txt" if arguments.command == "test" else "requirements.txt"
     try:
         environment.enter(ROOT / requirements, [str(ROOT / "launch.py"), *argv])
-        command: Callable[[argparse.Namespace], int] = arguments.run
+        command: Callable[[argparse.Namespace], int] = arguments.function
         return command(arguments)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
@@ -136,7 +136,7 @@ def parser() -> argparse.ArgumentParser:
         name = function.__name__.rstrip("_")
         text = (function.__doc__ or "").strip()
         sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(run=function)
+        sub.set_defaults(function=function)
         for option in options:
             option(sub)
 
