@@ -35,7 +35,8 @@ def train(dataset_id: RowId, body: TrainBody, services: Context) -> dict[str, st
     """Start a training run as a process of its own."""
     with services.store.reading() as session:
         dataset = queries.dataset_by_id(session, dataset_id).name
-    run = services.teacher.start(dataset, steps=body.steps, mode=body.mode, name=body.name, detector=body.detector)
+    detector = body.detector or services.models.current()  # the same that finds the boxes on the page
+    run = services.teacher.start(dataset, steps=body.steps, mode=body.mode, name=body.name, detector=detector)
     return {"run": str(run)}
 
 
