@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import numpy as np
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from annotations.edits import Edit, apply_edit
@@ -96,12 +96,6 @@ def accept_above(session: Session, dataset_id: int, threshold: float, who: str) 
             result = apply_edit(session, Edit(uuid4(), "accept", image_id, who, items))
             accepted += len(items) - result.skipped
     return accepted
-
-
-def pending_count(session: Session, image_id: int) -> int:
-    """How many predictions wait for review on an image."""
-    query = select(func.count()).where(Prediction.image_id == image_id, Prediction.state == "pending")
-    return session.scalar(query) or 0
 
 
 def _waiting(session: Session, dataset_id: int, threshold: float) -> Iterator[tuple[int, list[int]]]:

@@ -28,6 +28,21 @@ from common.masks import mask_area, polygons_from_mask
 MasksMode = Literal["rle", "polygons"]
 MAIN_FILE = "annotations.json"
 _ROWS_AT_A_TIME = 5_000
+_ANNOTATION_COLUMNS = (
+    Annotation.image_id,
+    Annotation.category_id,
+    Annotation.x1,
+    Annotation.y1,
+    Annotation.x2,
+    Annotation.y2,
+    Annotation.rle,
+    Annotation.iscrowd,
+    Annotation.source,
+    Annotation.score,
+    Annotation.checkpoint,
+    Annotation.prompt,
+    Annotation.created_by,
+)
 
 
 def export_coco(
@@ -133,18 +148,18 @@ class _Writer:
 
     def _annotations(self, image_ids: dict[int, int]) -> Iterator[dict[str, Any]]:
         query = (
-            select(Annotation)
+            select(*_ANNOTATION_COLUMNS)  # plain columns: whole objects would take twice as long
             .join(Image, Image.id == Annotation.image_id)
             .where(Image.dataset_id == self._dataset_id)
             .order_by(Image.position, *annotation_order())
             .execution_options(yield_per=_ROWS_AT_A_TIME)
         )
         # The main file numbers all annotations; a split's file keeps those numbers.
-        for number, row in enumerate(self._session.scalars(query), start=1):
+        for number, row in enumerate(self._session.execute(query), start=1):
             if row.image_id in image_ids:
                 yield self._annotation(number, image_ids[row.image_id], row)
 
-    def _annotation(self, number: int, image_id: int, row: Annotation) -> dict[str, Any]:
+    def _annotation(self, number: int, image_id: int, row: Any) -> dict[str, Any]:
         width = round(row.x2 - row.x1, COORDINATE_DECIMALS)
         height = round(row.y2 - row.y1, COORDINATE_DECIMALS)
         return {
@@ -164,7 +179,7 @@ class _Writer:
             },
         }
 
-    def _segmentation(self, row: Annotation) -> Any:
+    def _segmentation(self, row: Any) -> Any:
         """Run lengths, or outlines when asked for; an empty list says that there is a box only."""
         if row.rle is None:
             return []

@@ -13,7 +13,7 @@ from annotations.database import Store
 from annotations.datasets import ensure_dataset, free_name, next_position
 from annotations.errors import ImportRefused
 from annotations.identifiers import ordered_uuids
-from annotations.importers.parsed import Parsed, ParsedFile
+from annotations.importers.parsed import Parsed, ParsedFile, ParsedLabel
 from annotations.importers.placing import place, size_problem
 from annotations.importers.report import Duplicate, ImportReport
 from annotations.importers.scan import probe_all
@@ -225,19 +225,18 @@ class _Intake:
 
     def _rows(self, image_id: int, file: ParsedFile, info: ImageInfo) -> Iterator[dict[str, Any]]:
         for label in file.labels:
-            what = f"{printable(file.file_name)}: {label.where} ({shortened(printable(label.category))})"
             category_id = self._categories.find(label.category)
             if category_id is None:
-                self.skipped.append(Skipped(what, "its category is unknown or was left out"))
+                self.skipped.append(_about(file, label, "its category is unknown or was left out"))
                 continue
             placed = place(label, info, fractions=file.fractions)
             if isinstance(placed, str):
-                self.skipped.append(Skipped(what, placed))
+                self.skipped.append(_about(file, label, placed))
                 continue
             if placed.note is not None:
-                self.skipped.append(Skipped(what, placed.note))
+                self.skipped.append(_about(file, label, placed.note))
             if placed.clip is not None:
-                self._clipped.append(Skipped(what, placed.clip))
+                self._clipped.append(_about(file, label, placed.clip))
             yield {
                 "id": next(self._ids),
                 "image_id": image_id,
@@ -252,3 +251,7 @@ class _Intake:
                 "created_by": self._who,
                 "created_at": self._now,
             }
+
+
+def _about(file: ParsedFile, label: ParsedLabel, reason: str) -> Skipped:
+    return Skipped(f"{printable(file.file_name)}: {label.where} ({shortened(printable(label.category))})", reason)
