@@ -1,7 +1,7 @@
 """Batches of rendered scenes that share a size and a prompt."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ class BatchRules:
     """How batches are made; sizes in pixels, shares are probabilities."""
 
     scenes: int = 16
-    longest: tuple[int, ...] = (192, 224, 256, 288, 320)  # longer side, drawn from these
+    longest: tuple[int, ...] = (160, 176, 192, 224, 256)  # longer side, drawn from these
     aspects: tuple[float, ...] = (1.0, 4 / 3, 4 / 3, 3 / 2, 16 / 9, 3 / 4, 2 / 3)  # width : height
     unnamed_share: float = 0.5  # scenes that also show things the prompt does not name
     kinds: tuple[int, int] = (2, 6)  # named kinds of things in a scene, at least and at most
@@ -74,8 +74,8 @@ class SceneBatches(Dataset[SceneBatch]):
         others = [concept for concept in range(len(CONCEPTS)) if concept not in prompt.spans]
         if others and rng.random() < self.rules.unnamed_share:
             kinds += rng.permutation(others)[: int(rng.integers(1, max(len(kinds), 1) + 2))].tolist()
-        most = 10 if len(kinds) > 2 else 6
-        return render_scene(rng, size_hw, kinds, replace(SceneRules(), max_objects=most))
+        fewest, most = (3, 10) if len(kinds) > 2 else (1, 6)
+        return render_scene(rng, size_hw, kinds, SceneRules(min_objects=fewest, max_objects=most))
 
 
 def load(batches: SceneBatches, workers: int = 1) -> Iterator[SceneBatch]:

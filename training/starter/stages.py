@@ -1,7 +1,7 @@
 """The two stages of training a starter, each as steps that the caller asks for one by one."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import cos, pi
 from typing import Any
 
@@ -47,9 +47,15 @@ class StageConfig:
         return warm * (0.02 + 0.98 * 0.5 * (1 + cos(pi * (done - self.flat) / (1 - self.flat))))
 
 
-DENSE = StageConfig("dense", 1200, 2e-3, 2e-3, prompts=PromptRules(names=(80,), caption_share=0.0, synonym_share=0.1))
-DENSE = replace(DENSE, batches=BatchRules(longest=(192, 224, 256), kinds=(3, 8), unnamed_share=0.0))
-FULL = StageConfig("full", 6000, 8e-4, 5e-4, seed=1)
+DENSE = StageConfig(
+    "dense",
+    steps=5000,
+    learning_rate=2e-3,
+    backbone_rate=2e-3,
+    prompts=PromptRules(names=(80,), caption_share=0.0, synonym_share=0.1),
+    batches=BatchRules(longest=(144, 160, 192, 224), kinds=(3, 8), unnamed_share=0.0),
+)
+FULL = StageConfig("full", steps=4000, learning_rate=8e-4, backbone_rate=5e-4, seed=1)
 
 
 @dataclass(frozen=True)
