@@ -136,11 +136,13 @@ class Models:
         """Put a trained checkpoint (or the starter) to work from now on."""
         with self._store.writing() as session:
             runs.promote(session, None if name == STARTER else name)
+        self._asked = "auto"  # the choice of now outweighs the one this process was started with
 
     def rollback(self) -> str:
         """Go back to the detector that was promoted before; answers its name."""
         with self._store.writing() as session:
             runs.rollback(session)
+        self._asked = "auto"
         return self.current()
 
 

@@ -60,11 +60,11 @@ class Bench:
 
 
 @contextmanager
-def workbench(root: Path, images: int = 2) -> Iterator[Bench]:
+def workbench(root: Path, images: int = 2, detector: str = "auto") -> Iterator[Bench]:
     """A fresh workspace in `root` with `images` images; closed at the end."""
     pictures = root / "pictures"
     pictures.mkdir()
-    with opened(root / "workspace") as services:
+    with opened(root / "workspace", detector=detector) as services:
         with services.store.writing() as session:
             dataset_id = create_dataset(session, "fruit").id
             ids = []

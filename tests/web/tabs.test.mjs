@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { change, count, moment, score, ticks } from "../../app/web/tabs/format.mjs";
+import { change, count, moment, score, shortName, ticks } from "../../app/web/tabs/format.mjs";
 
 test("a count has its noun in the right number", () => {
   assert.equal(count(1, "image"), "1 image");
@@ -35,4 +35,11 @@ test("ticks are round numbers inside the range", () => {
   assert.deepEqual(ticks(0, 0.7, 4), [0, 0.2, 0.4, 0.6]);
   assert.deepEqual(ticks(0, 13.2, 4), [0, 5, 10]);
   assert.deepEqual(ticks(3, 3), [3]);
+});
+
+test("a detector in a folder is called by the folder, any other by its whole name", () => {
+  assert.equal(shortName("/home/ada/my detector/"), "my detector");
+  assert.equal(shortName("C:\\models\\mine"), "mine");
+  assert.equal(shortName("iSEE-Laboratory/llmdet_tiny"), "iSEE-Laboratory/llmdet_tiny");
+  assert.equal(shortName("/"), "/");
 });

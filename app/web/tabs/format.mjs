@@ -38,3 +38,9 @@ export function ticks(low, high, most = 5) {
   }
   return found;
 }
+
+/** A detector's name as it fits a line: of a folder's path only the last part. */
+export function shortName(name) {
+  if (!/^([/~]|[A-Za-z]:\\)/.test(name)) return name;
+  return name.split(/[/\\]/).filter(Boolean).at(-1) ?? name;
+}

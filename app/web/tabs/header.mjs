@@ -2,6 +2,7 @@
 
 import { choose, datasets, onDataset } from "./dataset.mjs";
 import { fill, h, whileShown } from "./dom.mjs";
+import { shortName } from "./format.mjs";
 import { getJson } from "./http.mjs";
 import { isDark, onTheme, toggleTheme } from "./theme.mjs";
 
@@ -49,6 +50,6 @@ async function listDatasets(picker) {
 
 async function showRunning(running) {
   const { detector, device, version } = await getJson("status");
-  fill(running, h("span", { class: "gt-quiet" }, "detector "), h("b", {}, detector), h("span", { class: "gt-quiet" }, ` · ${device}`));
+  fill(running, h("span", { class: "gt-quiet" }, "detector "), h("b", {}, shortName(detector)), h("span", { class: "gt-quiet" }, ` · ${device}`));
   running.title = `${detector} on ${device}, Groundwork ${version}`;
 }

@@ -1,7 +1,7 @@
 /** The Models tab: the detectors at hand, how good each is, and which one works on the Label tab. */
 
 import { busy, fill, h, notice, setEnabled, whileShown } from "./dom.mjs";
-import { moment, score } from "./format.mjs";
+import { moment, score, shortName } from "./format.mjs";
 import { getJson, sendJson } from "./http.mjs";
 
 export const MODELS_CHANGED = "groundwork:models";
@@ -23,7 +23,8 @@ export function mount(element) {
   const refresh = async () => {
     try {
       const { models, current } = await getJson("models");
-      fill(table, list(models, current, say));
+      const known = models.some((model) => model.name === current);
+      fill(table, list(known ? models : [{ name: current }, ...models], current, say));
       setEnabled(back, models.some((model) => model.base), "No checkpoint has been taught yet.");
     } catch (error) {
       fill(table, notice("bad", error.message));
@@ -44,7 +45,7 @@ function row(model, current, say) {
   const use = h("button", { class: "gt-button gt-small", type: "button" }, "Use");
   use.addEventListener("click", () => busy(use, say, () => promote(model.name)));
   return h("tr", { class: model.name === current ? "gt-current" : null },
-    h("td", { class: "gt-name", title: model.name }, model.name),
+    h("td", { class: "gt-name", title: model.name }, shortName(model.name)),
     h("td", { class: "gt-quiet" }, model.base ?? "as it came"),
     h("td", { class: "gt-number" }, score(model.metrics?.AP)),
     h("td", { class: "gt-number" }, score(model.metrics?.AP50)),

@@ -4,7 +4,7 @@ import { durationText } from "../jobs.mjs";
 import { makeChart } from "./chart.mjs";
 import { datasets, onDataset } from "./dataset.mjs";
 import { busy, field, fill, h, notice, select, setEnabled, whileShown } from "./dom.mjs";
-import { change, count, moment, score } from "./format.mjs";
+import { change, count, moment, score, shortName } from "./format.mjs";
 import { getJson, sendJson } from "./http.mjs";
 import { MODELS_CHANGED, promote } from "./models.mjs";
 
@@ -218,7 +218,7 @@ class RunView {
 
 function lead(dataset, { detector }) {
   if (!dataset || !dataset.annotations || !detector) return "Fine-tunes the detector on the boxes you drew or accepted, and shows on held-out images whether it got better.";
-  return `Fine-tunes ${detector} on the ${count(dataset.annotations, "box", "boxes")} of ${dataset.name}, and shows on held-out images whether it got better.`;
+  return `Fine-tunes ${shortName(detector)} on the ${count(dataset.annotations, "box", "boxes")} of ${dataset.name}, and shows on held-out images whether it got better.`;
 }
 
 function pill(state) {
@@ -228,6 +228,7 @@ function pill(state) {
 function words({ state, step, steps, eta_seconds: eta, evaluations }) {
   if (state === "queued" || (state === "running" && !steps && !evaluations.length)) return "Starting: reading the images and measuring the detector as it is.";
   const at = `step ${step.toLocaleString("en")} of ${steps.toLocaleString("en")}`;
+  if (state === "running" && step === steps) return `${at} · measuring what it has learnt and saving it`;
   const left = state === "running" ? durationText(eta) : "";
   return left ? `${at} · about ${left} left` : at;
 }

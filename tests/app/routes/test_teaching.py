@@ -1,12 +1,13 @@
 """Teaching, models and status over HTTP, short of starting a run (the browser test does that)."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from annotations import runs
 from app.version import VERSION
-from tests.app.workbench import Bench
+from tests.app.workbench import Bench, workbench
 
 NO_RUN = "00000000-0000-0000-0000-000000000000"
 
@@ -70,6 +71,14 @@ def test_a_checkpoint_is_put_to_work_and_taken_back(bench: Bench) -> None:
     assert bench.client.post("/api/models/rollback", {}).json() == {"current": before}
     assert bench.client.post("/api/models/rollback", {}).status == 422
     assert bench.client.post("/api/models/promote", {"name": "other"}).status == 404
+
+
+def test_a_choice_on_the_page_outweighs_the_detector_the_server_was_started_with(tmp_path: Path) -> None:
+    with workbench(tmp_path, detector="/models/other") as bench:
+        with bench.services.store.writing() as session:
+            runs.register_checkpoint(session, "mine", "/nowhere", "starter")
+        assert bench.client.get("/api/models").json()["current"] == "/models/other"
+        assert bench.client.post("/api/models/promote", {"name": "mine"}).json() == {"current": "mine"}
 
 
 def test_the_status_names_what_is_running(bench: Bench) -> None:
