@@ -101,7 +101,7 @@ def defaults_for(device: str, images: int, parameters: int = 0) -> TrainConfig:
     """
     small = 0 < parameters < SMALL_MODEL_PARAMETERS
     cuda = device.startswith("cuda")
-    batch_size = max(1, min(8 if small or cuda else 2, images))
+    batch_size = max(1, min(8 if small else 4 if cuda else 2, images))
     epoch = max(1, math.ceil(images / batch_size))
     if small:
         steps = max(100, min(12 * epoch, 400 if not cuda else 3000))
@@ -110,12 +110,14 @@ def defaults_for(device: str, images: int, parameters: int = 0) -> TrainConfig:
     return TrainConfig(
         steps=steps,
         batch_size=batch_size,
+        accumulate=1 if small else min(2, batch_size),
         learning_rate=5e-4 if small else 1e-4,
         backbone_multiplier=1.0 if small else 0.0,
         text_multiplier=0.5 if small else 0.1,
         ema_decay=0.99 if small else 0.999,
         fusion_dropout=0.0 if small else 0.1,
-        validate_images=200 if small or cuda else 30,
+        max_validations=10 if cuda else 6,
+        validate_images=200 if cuda else 100 if small else 30,
         threads=max(1, (os.cpu_count() or 1) - 1) if small else 0,
     )
 
