@@ -51,6 +51,7 @@ class Labeller:
         self._store = store
         self._models = models
         self._jobs = jobs
+        self._looked_at: int | None = None  # the image the segmenter holds: a second click skips its encoder
 
     def start(self, dataset_id: int, asked: Ontology, image_ids: Sequence[int] | None, *, masks: bool) -> UUID:
         """Queue a detection over some images (None: all of the dataset) and answer the job's id."""
@@ -97,7 +98,10 @@ class Labeller:
             path = Path(queries.image_by_id(session, image_id).path)
         with self._models.device():
             segmenter = self._models.segmenter()
-            segmenter.set_image(read_image(path))
+            if self._looked_at != image_id:
+                self._looked_at = None
+                segmenter.set_image(read_image(path))
+                self._looked_at = image_id
             masks = segmenter.predict(
                 boxes_xyxy=np.array(boxes, np.float32).reshape(-1, 4) if boxes else None,
                 points_xy=np.array([points], np.float32) if points else None,
@@ -157,6 +161,7 @@ class Labeller:
         rles: list[Rle | None] = [None] * len(order)
         if masks:
             segmenter = self._models.segmenter()
+            self._looked_at = None
             segmenter.set_image(image)
             for index, mask in enumerate(segmenter.predict(boxes_xyxy=boxes[:MASKED])):
                 rles[index] = encode_mask(mask)

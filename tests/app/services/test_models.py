@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from annotations import runs
+from annotations.errors import NotFound
+from app.services import Services, opened
+from app.services.models import ModelNotFound
+from engine.errors import WeightsMissing
+
+
+def test_without_a_choice_the_starter_is_in_use(tmp_path: Path) -> None:
+    with opened(tmp_path) as services:
+        assert services.models.current() == "starter"
+        assert [(view.name, view.promoted) for view in services.models.list()] == [("starter", True)]
+
+
+def test_the_promoted_checkpoint_is_in_use_until_it_is_rolled_back(tmp_path: Path, tiny_detector: Path) -> None:
+    with opened(tmp_path) as services:
+        with services.store.writing() as session:
+            runs.register_checkpoint(session, "mine", tiny_detector, "starter", metrics={"AP50": 0.5})
+        services.models.promote("mine")
+        assert services.models.detector().name == "mine"
+        assert services.models.rollback() == "starter"
+
+
+def test_a_detector_that_was_asked_for_wins_over_the_promoted_one(services: Services, tiny_detector: Path) -> None:
+    with services.store.writing() as session:
+        runs.register_checkpoint(session, "mine", tiny_detector, "starter")
+    services.models.promote("mine")
+    assert services.models.current() == str(tiny_detector)
+
+
+def test_a_detector_is_loaded_once(services: Services) -> None:
+    assert services.models.detector() is services.models.detector()
+
+
+def test_an_unknown_name_says_what_there_is(services: Services) -> None:
+    with pytest.raises(ModelNotFound, match=r"no detector 'nope'.*starter.*llmdet_tiny"):
+        services.models.source("nope")
+
+
+def test_a_checkpoint_that_does_not_exist_cannot_be_promoted(services: Services) -> None:
+    with pytest.raises(NotFound, match="'nope'"):
+        services.models.promote("nope")
+
+
+def test_a_folder_without_weights_is_one_line(services: Services, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(WeightsMissing) as missing:
+        services.models.detector(str(empty))
+    assert "\n" not in str(missing.value)
