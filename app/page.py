@@ -1,7 +1,7 @@
 """The page: a head, and a tab for each step of the loop. Layout only; every tab's script talks to the JSON routes.
 
 Each tab is one `gr.HTML` with a constant template. No event goes through Gradio's queue, and no text of a user
-or a file ever passes a template: a template is evaluated as a script (PEERS.md 4.3), so names would run as code.
+or a file ever passes a template: a template is evaluated as a script, so names would run as code.
 """
 
 from dataclasses import dataclass

@@ -37,7 +37,7 @@ def optimizer_for(trainable: dict[str, nn.Parameter], config: TrainConfig) -> to
 def set_mode(model: nn.Module, config: TrainConfig) -> None:
     """Training mode for what learns, evaluation mode (no dropout) for what is frozen; dropout as the settings say.
 
-    Checkpoints carry other rates in their config than their authors trained with (DETECTORS.md section 0, fact 6):
+    Checkpoints carry other rates in their config than their authors trained with:
     only the attribute of each module is set, the config that is saved with the weights keeps its own.
     """
     model.train()

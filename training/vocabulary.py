@@ -42,7 +42,7 @@ class SampledPrompt:
 
 
 class PromptSampler:
-    """Draws the prompt of an image (MM-Grounding-DINO's RandomSamplingNegPos, DETECTORS.md sections 1.2 and 1.3).
+    """Draws the prompt of an image (MM-Grounding-DINO's RandomSamplingNegPos, arXiv:2401.02361).
 
     "closed" asks for every category each time. The other modes ask for the categories on the image, shuffled among
     names that are not on it: other categories of the dataset and a fixed list. Where a category has several phrases,

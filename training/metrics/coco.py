@@ -77,7 +77,7 @@ def evaluate_detector(
     """Run a detector over labelled images and score it.
 
     Every (query, category) pair counts, the 300 best of an image, without a threshold and without suppression of
-    overlaps: the protocol of the published numbers (DETECTORS.md section 4).
+    overlaps: the protocol of the published numbers.
 
     Args:
         images: labels whose category is none of the ontology's are left out.
