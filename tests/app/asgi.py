@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,8 +69,19 @@ def ask(
         elif message["type"] == "http.response.body":
             answer.body += message.get("body", b"")
 
-    asyncio.run(_run(app, scope, receive, send))
+    _complete(_run(app, scope, receive, send))
     return answer
+
+
+def _complete(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end; in another thread where this one has a loop already, as Playwright's does."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+    else:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, work).result()
 
 
 async def _run(app: AsgiApp, scope: dict[str, Any], receive: Any, send: Any) -> None:

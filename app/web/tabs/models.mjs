@@ -24,7 +24,7 @@ export function mount(element) {
     try {
       const { models, current } = await getJson("models");
       const known = models.some((model) => model.name === current);
-      fill(table, list(known ? models : [{ name: current }, ...models], current, say));
+      fill(table, list(known ? models : [{ name: current, label: shortName(current) }, ...models], current, say));
       setEnabled(back, models.some((model) => model.base), "No checkpoint has been taught yet.");
     } catch (error) {
       fill(table, notice("bad", error.message));
@@ -45,8 +45,8 @@ function row(model, current, say) {
   const use = h("button", { class: "gt-button gt-small", type: "button" }, "Use");
   use.addEventListener("click", () => busy(use, say, () => promote(model.name)));
   return h("tr", { class: model.name === current ? "gt-current" : null },
-    h("td", { class: "gt-name", title: model.name }, shortName(model.name)),
-    h("td", { class: "gt-quiet" }, model.base ?? "as it came"),
+    h("td", { class: "gt-name", title: model.name }, model.label ?? model.name),
+    h("td", { class: "gt-quiet" }, model.base ? shortName(model.base) : "as it came"),
     h("td", { class: "gt-number" }, score(model.metrics?.AP)),
     h("td", { class: "gt-number" }, score(model.metrics?.AP50)),
     h("td", { class: "gt-quiet" }, moment(model.created_at)),
