@@ -10,6 +10,7 @@ import numpy as np
 
 from app.commands.terminal import ProgressBar, print_document, say
 from app.services import opened
+from app.services.labelling import without_doubles
 from common.images import ImageRefused, ImageRGB, read_image
 from common.masks import encode_mask
 from common.publish import published_file
@@ -63,7 +64,7 @@ def find(detector: "Detector", image: ImageRGB, prompt: str, task: str, threshol
         return detector.ground([image], [prompt], threshold=threshold)[0]
     if task == "refer":
         return detector.refer([image], [prompt], threshold=threshold)[0]
-    return detector.detect([image], Ontology.from_prompt(prompt), threshold=threshold)[0]
+    return without_doubles(detector.detect([image], Ontology.from_prompt(prompt), threshold=threshold)[0])
 
 
 def with_masks(models: "Models", image: ImageRGB, found: "sv.Detections") -> "sv.Detections":

@@ -31,6 +31,9 @@ FLOOR = 0.05
 """Detections below this score are not kept; all above are, so that thresholds act later without the model."""
 
 TOP_K = 300
+DOUBLES_IOU = 0.6
+"""Two boxes of one category that overlap more are one object."""
+
 MASKED = 60
 """At most so many detections of an image get a mask, the best first: each costs time."""
 
@@ -141,7 +144,7 @@ class Labeller:
             detector = self._models.detector()
             found = detector.detect([image for _, image in good], ontology.ontology, threshold=FLOOR, top_k=TOP_K)
             rows = [
-                self._rows(image, detections, ontology.category_ids, masks)
+                self._rows(image, without_doubles(detections), ontology.category_ids, masks)
                 for (_, image), detections in zip(good, found, strict=True)
             ]
         prompt = prompt_text(ontology.ontology)
@@ -171,6 +174,14 @@ class Labeller:
                 detections.class_id[order], boxes.tolist(), detections.confidence[order], rles, strict=True
             )
         ]
+
+
+def without_doubles(detections: "sv.Detections") -> "sv.Detections":
+    """Only the best of several boxes of one category around one object: what a person would have to reject again.
+
+    Evaluation sees them all, as the published protocols want it.
+    """
+    return detections.with_nms(threshold=DOUBLES_IOU) if len(detections) else detections
 
 
 def prompt_text(ontology: Ontology) -> str:
