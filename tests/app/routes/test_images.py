@@ -1,13 +1,18 @@
 """One image over HTTP: pixels, thumbnail, shapes, edits."""
 
+import base64
 import io
+import json
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from PIL import Image
 
-from tests.app.workbench import Bench
+from app.credentials import Credentials
+from app.guard import Guard, OwnNames
+from tests.app.asgi import ask
+from tests.app.workbench import HOME, OWN, Bench
 
 
 def new_category(bench: Bench, name: str = "apple") -> int:
@@ -110,10 +115,17 @@ def test_an_edit_that_breaks_a_rule_is_refused_in_one_line_and_changes_nothing(b
     assert bench.client.get(f"{path}/shapes").json()["image"]["revision"] == 0
 
 
-def test_a_form_of_another_site_is_no_edit(bench: Bench) -> None:
-    from tests.app.asgi import ask
-    from tests.app.workbench import HOME
+def test_an_edit_bears_the_name_of_who_logged_in(bench: Bench) -> None:
+    category, path = new_category(bench), f"/api/images/{bench.image_ids[0]}"
+    guarded = Guard(bench.client.app.app, OwnNames("127.0.0.1", 7860), Credentials.parse("ada:secret"))
+    login = {"authorization": "Basic " + base64.b64encode(b"ada:secret").decode(), "content-type": "application/json"}
+    body = json.dumps(create(category, [1, 2, 11, 12])).encode()
+    assert ask(guarded, "POST", f"{path}/edits", {**OWN, **login}, [body]).status == 200
+    (annotation,) = bench.client.get(f"{path}/shapes").json()["annotations"]
+    assert annotation["created_by"] == "ada"
 
+
+def test_a_form_of_another_site_is_no_edit(bench: Bench) -> None:
     edit = b'{"op_id": "00000000-0000-0000-0000-000000000001", "kind": "mark", "items": [{"done": true}]}'
     path = f"/api/images/{bench.image_ids[0]}/edits"
     answer = ask(bench.client.app, "POST", path, {**HOME, "content-type": "text/plain"}, [edit])
