@@ -9,11 +9,17 @@ from pathlib import Path
 
 import torch
 
-from training.starter.export import export
+from training.starter.batches import BatchRules, SceneBatches, load
+from training.starter.calibration import calibrate_batch_norm
+from training.starter.export import WORKING_SIZE, export
 from training.starter.model import build_starter, starter_config
+from training.starter.prompts import PromptWriter
 from training.starter.stages import DENSE, FULL, StageState, begin, run
 from training.starter.states import load_average, load_state, save_state
 from training.starter.tokenizer import build_tokenizer
+
+_CALIBRATION_SEED = 2  # scenes that neither training nor measurement sees
+_CALIBRATION_BATCHES = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,6 +74,9 @@ def _export_newest(work: Path, folder: Path) -> None:
     model = build_starter(starter_config(len(tokenizer)))
     file = next(path for path in (work / "full.pt", work / "dense.pt") if path.exists())
     load_average(model, file)
+    rules = BatchRules(longest=(WORKING_SIZE.longest_edge,))
+    seen = SceneBatches(PromptWriter(tokenizer), rules, _CALIBRATION_SEED, 0, _CALIBRATION_BATCHES)
+    calibrate_batch_norm(model, load(seen, workers=0))
     folder.mkdir(parents=True, exist_ok=True)
     export(model, tokenizer, folder)
 

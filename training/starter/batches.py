@@ -25,11 +25,13 @@ class SceneBatch:
         pixels: (B, 3, H, W) float, normalised, channels last in memory.
         input_ids: (1, T) long, the prompt of all.
         targets: one per scene, only of the things that the prompt names.
+        names: (K, T) bool, the tokens of each concept in the prompt.
     """
 
     pixels: Tensor
     input_ids: Tensor
     targets: list[Targets]
+    names: Tensor
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class BatchRules:
     """How batches are made; sizes in pixels, shares are probabilities."""
 
     scenes: int = 16
-    longest: tuple[int, ...] = (160, 176, 192, 224, 256)  # longer side, drawn from these
+    longest: tuple[int, ...] = (160, 192, 224, 256, 256)  # longer side, drawn from these
     aspects: tuple[float, ...] = (1.0, 4 / 3, 4 / 3, 3 / 2, 16 / 9, 3 / 4, 2 / 3)  # width : height
     unnamed_share: float = 0.5  # scenes that also show things the prompt does not name
     kinds: tuple[int, int] = (2, 6)  # named kinds of things in a scene, at least and at most
@@ -63,6 +65,7 @@ class SceneBatches(Dataset[SceneBatch]):
             pixels_of(np.stack([scene.image for scene in scenes])),
             prompt.input_ids,
             [targets_of(scene, prompt) for scene in scenes],
+            prompt.positive_map(sorted(prompt.spans)),
         )
 
     def _scene(self, rng: np.random.Generator, prompt: TrainingPrompt, size_hw: tuple[int, int]) -> Scene:

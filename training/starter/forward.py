@@ -75,19 +75,21 @@ class SharedPromptForward:
         boxes = (_box_deltas(body.encoder_output_bbox_embed, cells) + torch.logit(centres, eps=1e-5)).sigmoid()
         return DenseOutputs(logits, boxes, grid)
 
-    def __call__(self, pixels: Tensor, input_ids: Tensor) -> LayerOutputs:
+    def __call__(self, pixels: Tensor, input_ids: Tensor, *, decoder_only: bool = False) -> LayerOutputs:
         """The whole model's supervised layers, as `training.layer_outputs.layer_outputs` gives them.
 
         Args:
             pixels: (B, 3, H, W).
             input_ids: (1, T).
+            decoder_only: everything before the decoder gets no gradient, which saves two thirds of the time.
         """
-        image, position, grid = self._image_features(pixels)
-        text, text_mask, text_position = self._text_features(input_ids)
-        text = text.expand(len(pixels), -1, -1)
-        for layer in self.model.model.encoder.layers:
-            image, text = self._encoder_layer(layer, image, text, position, text_mask, text_position, grid)
-        logits, box_logits = self._proposals(image, text, grid)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not decoder_only):
+            image, position, grid = self._image_features(pixels)
+            text, text_mask, text_position = self._text_features(input_ids)
+            text = text.expand(len(pixels), -1, -1)
+            for layer in self.model.model.encoder.layers:
+                image, text = self._encoder_layer(layer, image, text, position, text_mask, text_position, grid)
+            logits, box_logits = self._proposals(image, text, grid)
         references = box_logits.detach().sigmoid()
         layer_logits, layer_boxes = self._decode(image, text, references, grid)
         return LayerOutputs(layer_logits, layer_boxes, logits, box_logits.sigmoid())

@@ -27,7 +27,7 @@ _SPELLED = words(
 class PromptRules:
     """How a prompt is put together; shares are probabilities."""
 
-    names: tuple[int, ...] = (1, 2, 3, 4, 6, 8, 12, 16, 16, 24, 32, 40, 80)  # concepts in a prompt, drawn from these
+    names: tuple[int, ...] = (1, 3, 8, 16, 24, 32, 48, 64, 80, 80)  # concepts in a prompt, drawn from these
     synonym_share: float = 0.15  # of the concepts that have one
     absent_share: float = 0.5  # prompts that also name things no scene shows
     max_absent: int = 6

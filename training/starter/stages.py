@@ -15,6 +15,7 @@ from training.starter.batches import BatchRules, SceneBatch, SceneBatches, load
 from training.starter.dense import dense_loss
 from training.starter.forward import SharedPromptForward
 from training.starter.model import start_encoder_as_identity
+from training.starter.naming import naming_losses
 from training.starter.prompts import PromptRules, PromptWriter
 from training.targets import pad_targets
 
@@ -23,7 +24,7 @@ from training.targets import pad_targets
 class StageConfig:
     """One stage of the recipe; learning rates are for AdamW."""
 
-    name: str  # "dense" (stage A) or "full" (stage B)
+    name: str  # "dense" (stage A), "full" (stage B) or "decoder" (stage C)
     steps: int
     learning_rate: float
     backbone_rate: float  # for backbone and text
@@ -32,6 +33,7 @@ class StageConfig:
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
     average_decay: float = 0.998
+    naming: float = 2.0  # weight of `naming_losses`, in stage B
     bfloat16: bool = True  # matrix products and convolutions in bf16; weights, boxes and losses stay fp32
     seed: int = 0
     prompts: PromptRules = field(default_factory=PromptRules)
@@ -54,6 +56,16 @@ DENSE = StageConfig(
     backbone_rate=2e-3,
     prompts=PromptRules(names=(80,), caption_share=0.0, synonym_share=0.1),
     batches=BatchRules(longest=(144, 160, 192, 224), kinds=(3, 8), unnamed_share=0.0),
+)
+DECODER = StageConfig(
+    "decoder",
+    steps=2400,
+    learning_rate=1e-3,
+    backbone_rate=0.0,
+    flat=0.2,
+    seed=3,
+    bfloat16=False,
+    criterion=CriterionConfig(iou_aware=True, gamma=1.0),
 )
 FULL = StageConfig("full", steps=4000, learning_rate=8e-4, backbone_rate=5e-4, seed=1)
 
@@ -82,6 +94,9 @@ def begin(config: StageConfig, model: Any) -> StageState:
     """A stage at its first step; stage B begins with an encoder that adds nothing."""
     if config.name == "full":
         start_encoder_as_identity(model)
+    if config.name == "decoder":
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name.startswith(_DECODER))
     return StageState(config, model, WeightAverage(model, config.average_decay), _optimizer(config, model))
 
 
@@ -93,18 +108,18 @@ def run(state: StageState, tokenizer: Any, workers: int = 1) -> Iterator[Progres
         FontMissing: scenes cannot be drawn.
     """
     config = state.config
-    losses_of = _dense_losses if config.name == "dense" else _full_losses
+    losses_of = _LOSSES[config.name]
     forward, parameters = SharedPromptForward(state.model), list(state.model.parameters())
     batches = SceneBatches(
         PromptWriter(tokenizer, config.prompts), config.batches, config.seed, state.step, config.steps
     )
-    state.model.train()
+    state.model.train(config.name != "decoder")  # a frozen backbone keeps its batch statistics
     for batch in load(batches, workers):
         rate = config.rate(state.step)
         for group in state.optimizer.param_groups:
             group["lr"] = group["base_rate"] * rate
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
-            losses = losses_of(forward, batch, config.criterion)
+            losses = losses_of(forward, batch, config)
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
             raise TrainingDiverged(f"Loss is {total.item():g} at step {state.step}. Lower the learning rate.")
@@ -118,18 +133,30 @@ def run(state: StageState, tokenizer: Any, workers: int = 1) -> Iterator[Progres
 
 
 LossTerms = dict[str, Tensor]
-Losses = Callable[[SharedPromptForward, SceneBatch, CriterionConfig], LossTerms]
+Losses = Callable[[SharedPromptForward, SceneBatch, StageConfig], LossTerms]
 
 
-def _dense_losses(forward: SharedPromptForward, batch: SceneBatch, criterion: CriterionConfig) -> LossTerms:
+def _dense_losses(forward: SharedPromptForward, batch: SceneBatch, config: StageConfig) -> LossTerms:
     outputs = forward.dense(batch.pixels, batch.input_ids)
-    return dense_loss(outputs, pad_targets(batch.targets, _text_mask(batch)), criterion)
+    return dense_loss(outputs, pad_targets(batch.targets, _text_mask(batch)), config.criterion)
 
 
-def _full_losses(forward: SharedPromptForward, batch: SceneBatch, criterion: CriterionConfig) -> LossTerms:
+def _full_losses(forward: SharedPromptForward, batch: SceneBatch, config: StageConfig) -> LossTerms:
     layers = forward(batch.pixels, batch.input_ids)
-    losses: LossTerms = GroundingCriterion(criterion)(layers, batch.targets, _text_mask(batch))
-    return losses
+    text_mask = _text_mask(batch)
+    losses: LossTerms = GroundingCriterion(config.criterion)(layers, batch.targets, text_mask)
+    naming = naming_losses(layers, pad_targets(batch.targets, text_mask), batch.names, config.criterion)
+    return losses | {"naming": config.naming * naming}
+
+
+def _decoder_losses(forward: SharedPromptForward, batch: SceneBatch, config: StageConfig) -> LossTerms:
+    layers = forward(batch.pixels, batch.input_ids, decoder_only=True)
+    losses: LossTerms = GroundingCriterion(config.criterion)(layers, batch.targets, _text_mask(batch))
+    return {name: value for name, value in losses.items() if not name.endswith("_enc")}
+
+
+_LOSSES: dict[str, Losses] = {"dense": _dense_losses, "full": _full_losses, "decoder": _decoder_losses}
+_DECODER = ("model.decoder", "class_embed", "bbox_embed", "model.query_position_embeddings")
 
 
 def _text_mask(batch: SceneBatch) -> Tensor:
@@ -140,6 +167,8 @@ def _optimizer(config: StageConfig, model: Any) -> torch.optim.Optimizer:
     """AdamW with the backbone and the text at their own rate, and no decay of biases, norms and scales."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         slow = "backbone" in name or "input_proj_vision" in name
         groups.setdefault((slow, parameter.ndim >= 2), []).append(parameter)
     return torch.optim.AdamW(

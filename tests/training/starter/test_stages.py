@@ -12,7 +12,7 @@ from training.errors import StateRefused
 from training.starter.batches import BatchRules
 from training.starter.model import build_starter, starter_config
 from training.starter.prompts import PromptRules
-from training.starter.stages import DENSE, FULL, StageConfig, begin, run
+from training.starter.stages import DECODER, DENSE, FULL, StageConfig, begin, run
 from training.starter.states import load_state, save_state
 from training.starter.tokenizer import build_tokenizer
 
@@ -45,6 +45,17 @@ def test_five_steps_change_the_model_and_its_average(stage: StageConfig) -> None
     assert {"backbone", "text_backbone", "enc_output", "encoder_output_bbox_embed"} <= moved
     average = state.average.model.state_dict()
     assert all(torch.isfinite(value).all() for value in average.values())
+
+
+def test_the_decoder_stage_changes_nothing_before_the_decoder() -> None:
+    model = small_model()
+    state = begin(small(DECODER), model)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    losses = [progress.losses for progress in run(state, build_tokenizer(), workers=0)]
+    assert set(losses[0]) == {f"{kind}_{layer}" for kind in ("class", "l1", "giou") for layer in (0, 1)}
+    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved
+    assert all(name.startswith(("model.decoder", "bbox_embed", "class_embed", "model.query_")) for name in moved)
 
 
 def test_bfloat16_stays_near_full_precision() -> None:
