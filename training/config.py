@@ -104,14 +104,14 @@ def defaults_for(device: str, images: int, parameters: int = 0) -> TrainConfig:
     batch_size = max(1, min(8 if small else 4 if cuda else 2, images))
     epoch = max(1, math.ceil(images / batch_size))
     if small:
-        steps = max(100, min(12 * epoch, 400 if not cuda else 3000))
+        steps = max(100, min(20 * epoch, 500 if not cuda else 4000))
     else:
         steps = max(100, min(20 * epoch, 4000)) if cuda else max(40, min(4 * epoch, 200))
     return TrainConfig(
         steps=steps,
         batch_size=batch_size,
         accumulate=1 if small else min(2, batch_size),
-        learning_rate=5e-4 if small else 1e-4,
+        learning_rate=1e-3 if small else 1e-4,
         backbone_multiplier=1.0 if small else 0.0,
         text_multiplier=0.5 if small else 0.1,
         ema_decay=0.99 if small else 0.999,
