@@ -63,7 +63,8 @@ def test_a_newcomer_finds_corrects_and_keeps_what_the_detector_sees(stage: Stage
 
     # Relabel it by a number key.
     stage.click(moved)
-    other = "2" if moved["category"] == stage.part("category-item").first.inner_text().split("\n")[0] else "1"
+    first = stage.part("category-item").first.get_attribute("data-category-id")
+    other = "2" if str(moved["category_id"]) == first else "1"
     stage.page.keyboard.press(other)
     stage.until(f"g.shapes().find((s) => s.id === '{moved['id']}').category_id !== {moved['category_id']}")
     stage.saved()
@@ -101,7 +102,7 @@ def test_the_slider_acts_on_stored_scores_without_the_model(stage: Stage) -> Non
     open_first_example(stage)
     stage.page.get_by_test_id("image-item").nth(2).click()
     stage.ready()
-    stage.detect("laptop. camera. watch. books. dog. cat. rabbit. mouse.")
+    stage.detect("butterfly. ladybug. sunflower. mushroom.")
     requests: list[str] = []
     stage.page.on("request", lambda request: requests.append(request.url))
     slider = stage.part("threshold")
