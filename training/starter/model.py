@@ -1,5 +1,6 @@
 """The starter's network: a small MM-Grounding-DINO in transformers' own classes."""
 
+from math import cos, pi
 from typing import Any
 
 import torch
@@ -8,6 +9,9 @@ from transformers import BertConfig, MMGroundingDinoConfig, MMGroundingDinoForOb
 from transformers.models.mm_grounding_dino.modeling_mm_grounding_dino import MMGroundingDinoFrozenBatchNorm2d
 
 _FUSION_START = 1e-3  # layer scale of the fusion at the identity start
+_BUMP_REACH = 0.06  # half width of a bump, part of the picture's side
+_ATTRACTION = 3.0  # scale of queries and keys at the start
+_CONTENT_STD = 0.1  # of the queries' own contents at the start
 
 
 def starter_config(vocabulary: int, *, width: int = 128, queries: int = 64) -> MMGroundingDinoConfig:
@@ -107,3 +111,35 @@ def start_encoder_as_identity(model: Any) -> None:
             nn.init.zeros_(last.bias)
         layer.fusion_layer.vision_param.fill_(_FUSION_START)
         layer.fusion_layer.text_param.fill_(_FUSION_START)
+
+
+@torch.no_grad()
+def let_queries_see_neighbours(model: Any, seed: int = 0) -> None:
+    """Start the decoder's self-attention as a look at the queries whose boxes lie nearby.
+
+    transformers starts the place of a query at zero, and its sines turn once over the whole picture, so that queries
+    learn very slowly who their neighbours are; until then they cannot agree on which of them answers for a thing, and
+    each thing keeps several boxes. Here the first layer of `reference_points_head` holds bumps over x and over y,
+    relu(cos(2 pi (x - c)) - cos(2 pi r)), and queries and keys share one rotation, so that equal places attract.
+    """
+    decoder, width = model.model.decoder, model.config.d_model
+    generator = torch.Generator().manual_seed(seed)
+    first, second = decoder.reference_points_head.layers
+    coordinate = first.in_features // 4  # the sines of y, x, w, h, in this order
+    bumps = width // 2
+    centres = torch.arange(bumps) / bumps * 2 * pi
+    reach = cos(2 * pi * _BUMP_REACH)
+    nn.init.zeros_(first.weight)
+    for place in range(2):
+        rows = slice(place * bumps, (place + 1) * bumps)
+        first.weight[rows, place * coordinate] = centres.sin() / (1 - reach)
+        first.weight[rows, place * coordinate + 1] = centres.cos() / (1 - reach)
+    first.bias.fill_(-reach / (1 - reach))
+    second.weight.copy_(torch.eye(width))
+    for layer in decoder.layers:
+        rotation = torch.linalg.qr(torch.randn(width, width, generator=generator)).Q * _ATTRACTION
+        for linear in (layer.self_attn.query, layer.self_attn.key):
+            linear.weight.copy_(rotation)
+            nn.init.zeros_(linear.bias)
+    contents = torch.randn(model.config.num_queries, width, generator=generator) * _CONTENT_STD
+    model.model.query_position_embeddings.weight.copy_(contents)

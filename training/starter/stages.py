@@ -1,4 +1,4 @@
-"""The two stages of training a starter, each as steps that the caller asks for one by one."""
+"""The three stages of training a starter, each as steps that the caller asks for one by one."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from training.starter.averaging import WeightAverage
 from training.starter.batches import BatchRules, SceneBatch, SceneBatches, load
 from training.starter.dense import dense_loss
 from training.starter.forward import SharedPromptForward
-from training.starter.model import start_encoder_as_identity
+from training.starter.model import let_queries_see_neighbours, start_encoder_as_identity
 from training.starter.naming import naming_losses
 from training.starter.prompts import PromptRules, PromptWriter
 from training.targets import pad_targets
@@ -57,6 +57,7 @@ DENSE = StageConfig(
     prompts=PromptRules(names=(80,), caption_share=0.0, synonym_share=0.1),
     batches=BatchRules(longest=(144, 160, 192, 224), kinds=(3, 8), unnamed_share=0.0),
 )
+FULL = StageConfig("full", steps=4000, learning_rate=8e-4, backbone_rate=5e-4, seed=1)
 DECODER = StageConfig(
     "decoder",
     steps=2400,
@@ -65,9 +66,9 @@ DECODER = StageConfig(
     flat=0.2,
     seed=3,
     bfloat16=False,
-    criterion=CriterionConfig(iou_aware=True, gamma=1.0),
+    criterion=CriterionConfig(iou_aware=True, gamma=1.0),  # presses harder on a second box for the same thing
+    batches=BatchRules(longest=(192, 224, 256, 256)),
 )
-FULL = StageConfig("full", steps=4000, learning_rate=8e-4, backbone_rate=5e-4, seed=1)
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def begin(config: StageConfig, model: Any) -> StageState:
     if config.name == "full":
         start_encoder_as_identity(model)
     if config.name == "decoder":
+        let_queries_see_neighbours(model)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name.startswith(_DECODER))
     return StageState(config, model, WeightAverage(model, config.average_decay), _optimizer(config, model))
