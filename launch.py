@@ -244,7 +244,7 @@ def _models_options(sub: argparse.ArgumentParser) -> None:
 def _scenes_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--output", type=Path, required=True, metavar="DIR")
     sub.add_argument("--images", type=_positive, default=192, metavar="N")
-    sub.add_argument("--seed", type=int, default=0, help="training never uses seeds below 1,000")
+    sub.add_argument("--seed", type=int, default=7, help="the starter learned from 0 to 3 (7)")
 
 
 def _port(text: str) -> int:

@@ -35,7 +35,7 @@ def test_every_command_stands_in_the_readme() -> None:
 
 def test_the_readme_uses_only_commands_and_flags_that_exist() -> None:
     for line in re.findall(r"^python3 launch\.py (.+?)(?:\s+#.*)?$", README, flags=re.MULTILINE):
-        if line.split()[0] == "test":
+        if not line.strip() or line.split()[0] == "test":
             continue
         words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', line)]
         launch.parser().parse_args(words)  # exits, and so fails, on an unknown command or flag
