@@ -223,7 +223,7 @@ class Run(Base):
     dataset_id: Mapped[int | None] = mapped_column(ForeignKey("dataset.id", ondelete="CASCADE"), index=True)
     state: Mapped[RunState] = mapped_column(String(8), default="queued")
     folder: Mapped[str | None] = mapped_column(Text)  # absolute; where the job keeps its files
-    pid: Mapped[int | None]  # process id on this machine while running
+    pid: Mapped[int | None]  # process on this machine that does it; while queued, that announced it
     params: Mapped[dict[str, Any]]
     result: Mapped[dict[str, Any] | None]
     error: Mapped[str | None] = mapped_column(Text)  # one line

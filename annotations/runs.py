@@ -26,12 +26,13 @@ def create_run(
     folder: str | Path | None = None,
     run_id: UUID | None = None,
 ) -> Run:
-    """A new run in the queue."""
+    """A new run in the queue; until its own process begins, its `pid` is that of the process that announced it."""
     run = Run(
         id=run_id or uuid4(),
         kind=kind,
         dataset_id=dataset_id,
         state="queued",
+        pid=os.getpid(),
         params=params or {},
         folder=str(folder) if folder is not None else None,
     )
@@ -50,6 +51,22 @@ def start_run(session: Session, run_id: UUID, pid: int | None = None) -> Run:
     run.state, run.pid = "running", pid or os.getpid()
     run.error = run.finished_at = None
     run.started_at = run.heartbeat_at = utc_now()
+    session.flush()
+    return run
+
+
+def queue_again(session: Session, run_id: UUID) -> Run:
+    """A run that failed or was stopped waits for a new process; of two who ask at once only one is told so.
+
+    Raises:
+        NotFound: no such run.
+        EditRefused: it waits already, is at work, or is done.
+    """
+    run = run_by_id(session, run_id)
+    if run.state not in ("failed", "stopped"):
+        raise EditRefused(f"This run is {run.state}: only a stopped or failed one can be resumed.")
+    run.state, run.pid = "queued", os.getpid()
+    run.error = run.finished_at = None
     session.flush()
     return run
 
@@ -110,13 +127,15 @@ def runs(session: Session, dataset_id: int | None = None, kind: RunKind | None =
     return sorted(found, key=lambda run: (run.started_at is None, run.started_at or utc_now()), reverse=True)
 
 
+def dead_runs(session: Session) -> list[Run]:
+    """Runs at work, or waiting, whose process has gone without a word."""
+    going = session.scalars(select(Run).where(Run.state.in_(["queued", "running"])))
+    return [run for run in going if run.pid is None or not is_alive(run.pid)]
+
+
 def mark_dead(session: Session) -> list[Run]:
     """Runs whose process has gone without a word are failed; those found."""
-    dead = [
-        run
-        for run in session.scalars(select(Run).where(Run.state == "running"))
-        if run.pid is None or not is_alive(run.pid)
-    ]
+    dead = dead_runs(session)
     for run in dead:
         run.state, run.error, run.finished_at, run.pid = "failed", "the process ended", utc_now(), None
     session.flush()

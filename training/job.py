@@ -103,7 +103,7 @@ def resume_training(store: Store, workspace: Path, run_id: UUID, *, say: Say = s
             raise JobRefused(f"Run {run_id} is done. Start a new one to learn more.")
         if run.state == "running" and _is_another(run.pid):
             raise JobRefused(f"Run {run_id} is at work in process {run.pid}. Stop it first.")
-        announced = run.state == "running"  # by whoever started this process; a stop since then is meant for us
+        announced = run.state in ("queued", "running")  # by who started this process; a stop since is meant for us
     folder = RunFolder(workspace / "runs" / str(run_id))
     if not announced:
         folder.clear_stop()

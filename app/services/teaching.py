@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -63,6 +64,7 @@ class Teacher:
         self._workspace = workspace
         self._database = database
         self._processes: dict[UUID, subprocess.Popen[bytes]] = {}
+        self._starting = threading.Lock()  # a double click asks twice at once
 
     def check_ready(self, dataset_id: int) -> list[str]:
         """What still keeps a dataset from being taught, in words; empty when nothing does."""
@@ -89,40 +91,40 @@ class Teacher:
         """Start a run in a process of its own and answer its id.
 
         Raises:
-            Refused: the dataset is not ready.
+            Refused: the dataset is not ready, or the process can't be started.
         """
         with self._store.reading() as session:
             dataset_id = queries.dataset_by_name(session, dataset).id
-        if reasons := self.check_ready(dataset_id):
-            raise Refused(reasons[0])
         run_id = uuid4()
-        chosen = {"--steps": steps, "--mode": mode, "--name": name, "--detector": detector}
-        flags = [text for flag, value in chosen.items() if value is not None for text in (flag, str(value))]
-        params = {"dataset": dataset, "steps": steps, "mode": mode, "name": name, "detector": detector}
+        chosen = {"steps": steps, "mode": mode, "name": name, "detector": detector}
         folder = self._folder(run_id)
-        folder.mkdir(parents=True)
-        with self._store.writing() as session:
-            runs.create_run(session, "train", dataset_id=dataset_id, params=params, folder=folder, run_id=run_id)
-        self._launch(run_id, ["--dataset", dataset, "--run", str(run_id), *flags])
+        with self._starting:
+            if reasons := self.check_ready(dataset_id):
+                raise Refused(reasons[0])
+            folder.mkdir(parents=True)
+            with self._store.writing() as session:
+                params = {"dataset": dataset, **chosen}
+                runs.create_run(session, "train", dataset_id=dataset_id, params=params, folder=folder, run_id=run_id)
+        self._launch(run_id, {"dataset": dataset, "run": run_id, **chosen})
         return run_id
 
     def resume(self, run_id: UUID) -> None:
         """Go on with a run that was stopped or whose process ended, from its last saved state.
 
         Raises:
-            Refused: it is at work, or ended as it should.
+            EditRefused: it is at work, or ended as it should.
+            Refused: the process can't be started.
         """
-        view = self._view(run_id)
-        if not view.resumable:
-            raise Refused(f"This run is {view.state}: only a stopped or failed one can be resumed.")
+        with self._store.writing() as session:
+            run = runs.queue_again(session, run_id)
+            dataset = queries.dataset_by_id(session, run.dataset_id or 0).name
         (self._folder(run_id) / STOP).unlink(missing_ok=True)
-        with self._store.reading() as session:
-            dataset = queries.dataset_by_id(session, runs.run_by_id(session, run_id).dataset_id or 0).name
-        self._launch(run_id, ["--dataset", dataset, "--resume", str(run_id)])
+        self._launch(run_id, {"dataset": dataset, "resume": run_id})
 
     def stop(self, run_id: UUID) -> None:
         """Ask a run to end after the step it is at; it keeps and registers the best it has."""
         if self._view(run_id).state in ("queued", "running"):
+            self._folder(run_id).mkdir(parents=True, exist_ok=True)  # one started in a terminal makes it a little later
             (self._folder(run_id) / STOP).touch()
 
     def runs(self, dataset_id: int | None = None) -> list[RunView]:
@@ -161,26 +163,41 @@ class Teacher:
     def _folder(self, run_id: UUID) -> Path:
         return self._workspace.runs / str(run_id)
 
-    def _launch(self, run_id: UUID, arguments: list[str]) -> None:
-        command = [sys.executable, str(LAUNCH), "train", "--workspace", str(self._workspace.root), "--json", *arguments]
+    def _launch(self, run_id: UUID, flags: Mapping[str, object]) -> None:
+        """Start the process of a run that waits in the queue."""
+        command = [sys.executable, str(LAUNCH), "train", f"--workspace={self._workspace.root}", "--json"]
         if isinstance(self._database, str):
-            command += ["--database", self._database]
-        with (self._folder(run_id) / OUTPUT).open("ab") as output:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env={**os.environ, "GROUNDWORK_NO_VENV": "1"},
-                start_new_session=True,  # Ctrl+C in the page's terminal must not reach it
+            command.append(f"--database={self._database}")
+        # A name may begin with '-': only behind '=' is it sure to be read as a value.
+        command += [f"--{name}={value}" for name, value in flags.items() if value is not None]
+        try:
+            with (self._folder(run_id) / OUTPUT).open("ab") as output:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env={**os.environ, "GROUNDWORK_NO_VENV": "1"},
+                    start_new_session=True,  # Ctrl+C in the page's terminal must not reach it
+                )
+        except OSError as error:
+            reason = (
+                f"The training process can't be started: {error.strerror}. Free memory or disk space, then try again."
             )
+            with self._store.writing() as session:
+                runs.finish_run(session, run_id, "failed", error=reason)
+            raise Refused(reason) from error
         self._processes[run_id] = process
         with self._store.writing() as session:
-            runs.start_run(session, run_id, process.pid)
+            if runs.run_by_id(session, run_id).state == "queued":  # else it was faster and has written it itself
+                runs.start_run(session, run_id, process.pid)
 
     def _notice_the_dead(self) -> None:
-        for process in self._processes.values():
+        for process in list(self._processes.values()):
             process.poll()  # collects an ended child, which would look alive otherwise
+        with self._store.reading() as session:
+            if not runs.dead_runs(session):
+                return  # a page asks every second: it must not wait for whoever is writing
         with self._store.writing() as session:
             for row in runs.mark_dead(session):
                 row.error = _last_words(self._folder(row.id) / OUTPUT) or row.error

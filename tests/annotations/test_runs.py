@@ -20,6 +20,7 @@ from annotations.runs import (
     mark_dead,
     promote,
     promoted,
+    queue_again,
     register_checkpoint,
     rollback,
     run_by_id,
@@ -63,6 +64,23 @@ def test_a_run_whose_process_ended_is_failed_and_others_are_left(session: Sessio
     assert mark_dead(session) == [dead]
     assert (dead.state, dead.error) == ("failed", "the process ended")
     assert (alive.state, queued.state) == ("running", "queued")
+
+
+def test_a_run_that_waits_is_failed_with_the_process_that_announced_it(session: Session) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    waiting, orphan = create_run(session, "train"), create_run(session, "train")
+    orphan.pid = process.pid
+    assert mark_dead(session) == [orphan]
+    assert (orphan.state, waiting.state) == ("failed", "queued")
+
+
+def test_only_one_of_two_who_take_up_a_run_at_once_is_let(session: Session) -> None:
+    run = create_run(session, "train")
+    finish_run(session, run.id, "failed", error="the process ended")
+    assert (queue_again(session, run.id).state, run.error) == ("queued", None)
+    with pytest.raises(EditRefused, match="This run is queued"):
+        queue_again(session, run.id)
 
 
 def test_a_process_that_ended_but_was_not_collected_is_not_alive() -> None:

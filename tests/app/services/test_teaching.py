@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -11,6 +12,8 @@ import pytest
 
 from annotations import queries, runs
 from annotations.edits import Edit, apply_edit
+from annotations.errors import EditRefused
+from annotations.models import Dataset
 from annotations.queries import images_page
 from app.failures import Refused
 from app.services import Services
@@ -60,6 +63,34 @@ def test_a_run_teaches_registers_and_tells_its_curves(services: Services, labell
     assert progress.step == progress.steps == 2
     assert progress.evaluations[0]["step"] == 0
     assert "mine" in [view.name for view in services.models.list()]
+
+
+def test_a_double_click_starts_one_run_also_where_the_name_looks_like_a_flag(
+    services: Services, labelled: int, tiny_detector: Path
+) -> None:
+    with services.store.writing() as session:
+        session.get_one(Dataset, labelled).name = "--photos"
+
+    def start(_click: int) -> UUID | Refused:
+        try:
+            return services.teacher.start("--photos", steps=1, detector=str(tiny_detector))
+        except Refused as refused:
+            return refused
+
+    with ThreadPoolExecutor(2) as pool:
+        run_id, refused = sorted(pool.map(start, range(2)), key=lambda outcome: isinstance(outcome, Refused))
+    assert isinstance(run_id, UUID)
+    assert "at work" in str(refused)
+    wait_until(lambda: services.teacher.progress(run_id).state not in ("queued", "running"))
+    assert services.teacher.progress(run_id).error is None
+
+
+def test_a_run_that_is_done_is_not_taken_up_again(services: Services, labelled: int) -> None:
+    with services.store.writing() as session:
+        run_id = runs.create_run(session, "train", dataset_id=labelled).id
+        runs.finish_run(session, run_id, "done")
+    with pytest.raises(EditRefused, match="This run is done"):
+        services.teacher.resume(run_id)
 
 
 def test_a_killed_run_is_shown_as_failed_and_can_be_resumed(
