@@ -88,3 +88,28 @@ def test_every_torch_load_says_weights_only() -> None:
     for path, call in calls:
         keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
         assert keywords.get("weights_only") == "True", f"{path}:{call.lineno}"
+
+
+MODULES_OF = {
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "huggingface_hub": "huggingface-hub",
+    "segment_anything": "segment-anything",
+    "faster_coco_eval": "faster-coco-eval",
+    "anyio": "starlette",  # starlette's own way to run threads
+}
+
+
+def test_everything_imported_stands_in_the_requirements() -> None:
+    """Else a dependency's dependency could take it away."""
+    required = {
+        line.split("==")[0]
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    }
+    imported = {
+        name for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py") for name in imported_packages(path)
+    }
+    foreign = imported - set(sys.stdlib_module_names) - set(MAY_IMPORT)
+    assert {MODULES_OF.get(name, name) for name in foreign} <= required
