@@ -309,6 +309,7 @@ from pathlib import Path
 from uuid import UUID
 import torch
 torch.set_num_threads(1)
+from annotations.database import Store
 from tests.training.workspaces import Bench
 from training.job import resume_training, run_training
 
