@@ -60,6 +60,33 @@ def read_image(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> ImageRGB:
         return np.array(upright, dtype=np.uint8)
 
 
+def read_indexed(path: Path, width: int, height: int) -> ImageRGB:
+    """The pixels of an image that was indexed with this upright size: boxes drawn on another picture would be wrong.
+
+    Raises:
+        ImageRefused: as `read_image`; the file is gone, or its size is another.
+    """
+    check_there(path)
+    pixels = read_image(path)
+    check_unchanged(path, (pixels.shape[1], pixels.shape[0]), (width, height))
+    return pixels
+
+
+def check_there(path: Path) -> None:
+    """Refuse an indexed image whose file is gone."""
+    if not path.is_file():
+        raise ImageRefused(f"{path.name!r} is no longer where it was imported from: put it back at {path}.")
+
+
+def check_unchanged(path: Path, size_wh: tuple[int, int], indexed_wh: tuple[int, int]) -> None:
+    """Refuse an indexed image that is not of the size it had."""
+    if size_wh != indexed_wh:
+        raise ImageRefused(
+            f"{path.name!r} is now {size_wh[0]} x {size_wh[1]} px, but was {indexed_wh[0]} x {indexed_wh[1]} px when "
+            "it was imported: restore the original, or import the new one under another name."
+        )
+
+
 def probe_image(path: Path, max_pixels: int = MAX_PIXELS) -> ImageInfo:
     """Size, digest and format of an image file, decoded once so that a truncated one is noticed now.
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from annotations.queries import LabelledImage
-from common.images import read_image
+from common.images import read_indexed
 from engine.preprocessing import Preprocessing
 from training.augment import Augmentation, Example
 from training.config import TrainConfig
@@ -81,7 +81,7 @@ class BatchMaker:
         """The images of a step (from 1), in `config.accumulate` parts.
 
         Raises:
-            ImageRefused: an image can't be read.
+            ImageRefused: an image can't be read, or is not of the size it was labelled at.
         """
         rng = np.random.default_rng([self._config.seed, step])
         chosen = self.images_of(step)
@@ -151,7 +151,8 @@ def prefetched(make: Callable[[int], T], steps: range, ahead: int = 2) -> Iterat
 
 def _example(image: LabelledImage) -> Example:
     single = ~image.iscrowd  # a crowd's box holds many objects and is no example of one
-    return Example(read_image(Path(image.path)), image.boxes_xyxy[single], image.category_ids[single])
+    pixels = read_indexed(Path(image.path), image.width, image.height)
+    return Example(pixels, image.boxes_xyxy[single], image.category_ids[single])
 
 
 def _padded(prompts: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:

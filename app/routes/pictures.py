@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from common.images import ImageRefused, ImageRGB, read_image
+from common.images import check_there, check_unchanged, read_indexed
 from common.publish import published_file
 
 WIDTHS_PX = (160, 320, 640, 960, 1280, 1920, 2560, 3840)  # few, so that the cache stays small
@@ -77,45 +77,22 @@ def _cached(
 ) -> Picture:
     path = cache / "pictures" / source.sha256[:2] / f"{source.sha256}-{kind}.jpg"
     if not path.exists():
-        image = scale(Image.fromarray(_upright(source)))
+        image = scale(Image.fromarray(read_indexed(source.path, source.width, source.height)))
         with published_file(path) as aside:
             image.save(aside, "JPEG", quality=quality, subsampling=0 if quality > 90 else -1)
     return Picture(path, "image/jpeg")
 
 
-def _upright(source: Source) -> ImageRGB:
-    _check_there(source)
-    pixels = read_image(source.path)
-    height, width = pixels.shape[:2]
-    _check_size(source, width, height)
-    return pixels
-
-
 def _plain_type(source: Source) -> str | None:
     """The media type of an original that needs no conversion, else None; reads its header only."""
-    _check_there(source)
+    check_there(source.path)
     try:
         with Image.open(source.path, formats=("JPEG", "PNG")) as image:
             turned = image.getexif().get(_EXIF_ORIENTATION, 1) != 1
             plain = image.mode in ("RGB", "L") and not image.has_transparency_data and not turned
             if not plain or image.format not in _PLAIN or getattr(image, "n_frames", 1) != 1:
                 return None
-            _check_size(source, *image.size)
+            check_unchanged(source.path, image.size, (source.width, source.height))
             return _PLAIN[image.format]
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
         return None  # read_image says what is wrong, if anything
-
-
-def _check_there(source: Source) -> None:
-    if not source.path.is_file():
-        raise ImageRefused(
-            f"{source.path.name!r} is no longer where it was imported from: put it back at {source.path}."
-        )
-
-
-def _check_size(source: Source, width: int, height: int) -> None:
-    if (width, height) != (source.width, source.height):
-        raise ImageRefused(
-            f"{source.path.name!r} is now {width} x {height} px, but was {source.width} x {source.height} px when "
-            "it was imported: restore the original, or import the new one under another name."
-        )

@@ -20,7 +20,8 @@ from annotations.predictions import NewPrediction, save_predictions
 from app.services.jobs import Job, Jobs
 from app.services.models import Models
 from app.services.ontologies import DatasetOntology, adopt
-from common.images import ImageRefused, ImageRGB, read_image
+from common.boxes import Boxes
+from common.images import ImageRefused, ImageRGB, read_indexed
 from common.masks import Rle, encode_mask
 from engine.ontology import Ontology
 
@@ -45,6 +46,8 @@ class Target:
     id: int
     file_name: str
     path: Path
+    width: int  # upright pixels, as imported
+    height: int
 
 
 class Labeller:
@@ -98,12 +101,12 @@ class Labeller:
     ) -> list[Rle]:
         """Masks for boxes, or one mask for points (label 1: on the object, 0: not on it)."""
         with self._store.reading() as session:
-            path = Path(queries.image_by_id(session, image_id).path)
+            image = queries.image_by_id(session, image_id)
         with self._models.device():
             segmenter = self._models.segmenter()
             if self._looked_at != image_id:
                 self._looked_at = None
-                segmenter.set_image(read_image(path))
+                segmenter.set_image(read_indexed(Path(image.path), image.width, image.height))
                 self._looked_at = image_id
             masks = segmenter.predict(
                 boxes_xyxy=np.array(boxes, np.float32).reshape(-1, 4) if boxes else None,
@@ -163,17 +166,24 @@ class Labeller:
         boxes = detections.xyxy[order].astype(np.float32)
         rles: list[Rle | None] = [None] * len(order)
         if masks:
-            segmenter = self._models.segmenter()
-            self._looked_at = None
-            segmenter.set_image(image)
-            for index, mask in enumerate(segmenter.predict(boxes_xyxy=boxes[:MASKED])):
-                rles[index] = encode_mask(mask)
+            rles[:MASKED] = self._masks(image, boxes[:MASKED])
         return [
             NewPrediction(category_ids[int(class_id)], (x1, y1, x2, y2), float(score), rle)
             for class_id, (x1, y1, x2, y2), score, rle in zip(
                 detections.class_id[order], boxes.tolist(), detections.confidence[order], rles, strict=True
             )
         ]
+
+    def _masks(self, image: ImageRGB, boxes: Boxes) -> list[Rle]:
+        """The mask of each box, encoded a few at a time: sixty masks of a 100-megapixel picture take 6 GB unpacked."""
+        from engine.segmenters.base import masks_at_once
+
+        segmenter = self._models.segmenter()
+        self._looked_at = None
+        segmenter.set_image(image)
+        size = masks_at_once(image)
+        parts = (boxes[start : start + size] for start in range(0, len(boxes), size))
+        return [encode_mask(mask) for part in parts for mask in segmenter.predict(boxes_xyxy=part)]
 
 
 def without_doubles(detections: "sv.Detections") -> "sv.Detections":
@@ -191,18 +201,22 @@ def prompt_text(ontology: Ontology) -> str:
 
 def _targets(session: Session, dataset_id: int, image_ids: Sequence[int] | None) -> list[Target]:
     """The images of a dataset in order, only those asked for when ids are given."""
-    query = select(Image.id, Image.file_name, Image.path).where(Image.dataset_id == dataset_id)
-    rows = session.execute(query.order_by(Image.position))
+    columns = (Image.id, Image.file_name, Image.path, Image.width, Image.height)
+    rows = session.execute(select(*columns).where(Image.dataset_id == dataset_id).order_by(Image.position))
     wanted = None if image_ids is None else set(image_ids)
-    return [Target(id, name, Path(path)) for id, name, path in rows if wanted is None or id in wanted]
+    return [
+        Target(id, name, Path(path), width, height)
+        for id, name, path, width, height in rows
+        if wanted is None or id in wanted
+    ]
 
 
 def _read(group: Sequence[Target]) -> list[ImageRGB | ImageRefused]:
-    return [_read_one(target.path) for target in group]
+    return [_read_one(target) for target in group]
 
 
-def _read_one(path: Path) -> ImageRGB | ImageRefused:
+def _read_one(target: Target) -> ImageRGB | ImageRefused:
     try:
-        return read_image(path)
+        return read_indexed(target.path, target.width, target.height)
     except ImageRefused as refused:
         return refused

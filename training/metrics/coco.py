@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.boxes import Boxes
-from common.images import read_image
+from common.images import read_indexed
 
 if TYPE_CHECKING:
     from supervision import Detections
@@ -87,13 +87,14 @@ def evaluate_detector(
         progress: called with (images done, images in all).
 
     Raises:
-        ImageRefused: an image can't be read.
+        ImageRefused: an image can't be read, or is not of the size it was labelled at.
     """
     index = {id_: position for position, id_ in enumerate(category_ids or range(len(ontology.categories)))}
     labels, predictions = [], []
     for start in range(0, len(images), batch_size):
         part = images[start : start + batch_size]
-        found = detector.detect([read_image(Path(image.path)) for image in part], ontology, threshold=0.0, top_k=300)
+        pixels = [read_indexed(Path(image.path), image.width, image.height) for image in part]
+        found = detector.detect(pixels, ontology, threshold=0.0, top_k=300)
         for image, detections in zip(part, found, strict=True):
             labels.append(_labels_of(image, index))
             predictions.append(_predictions_of(detections))

@@ -1,14 +1,17 @@
+from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 import pytest
 import supervision as sv
+from PIL import Image
 
 from annotations.edits import Edit, apply_edit
 from annotations.queries import categories, dataset_by_id, image_shapes, images_page
 from app.services import Services
 from app.services.jobs import Job
 from app.services.labelling import FLOOR, without_doubles
+from common.images import ImageRefused
 from common.masks import decode_mask
 from engine.ontology import Ontology
 
@@ -101,3 +104,17 @@ def test_of_doubles_the_best_stays_and_another_category_is_no_double() -> None:
     kept = without_doubles(found)
     assert kept.confidence is not None
     assert sorted(kept.confidence.tolist()) == pytest.approx([0.5, 0.6])
+
+
+def test_a_picture_that_was_replaced_by_one_of_another_size_is_skipped(
+    services: Services, dataset_id: int, tmp_path: Path
+) -> None:
+    Image.new("RGB", (60, 90)).save(tmp_path / "photos" / "0.png")
+    first = image_ids(services, dataset_id)[0]
+    job = label(services, dataset_id, [first])
+    (skipped,) = job.state.skipped
+    assert "is now 60 x 90 px, but was 120 x 90 px" in skipped[1]
+    with services.store.reading() as session:
+        assert image_shapes(session, first)["predictions"] == []
+    with pytest.raises(ImageRefused, match="is now 60 x 90 px"):
+        services.labeller.segment(first, [[10, 10, 50, 50]], None, None)
