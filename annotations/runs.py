@@ -213,6 +213,11 @@ def promoted(session: Session) -> Checkpoint | None:
     return session.get(Checkpoint, newest.checkpoint_id)
 
 
+def is_chosen(session: Session) -> bool:
+    """Whether what is in use was promoted by somebody, the starter included."""
+    return session.scalar(select(Promotion.id).limit(1)) is not None
+
+
 def rollback(session: Session) -> Checkpoint | None:
     """Take back the newest promotion; what is in use now.
 

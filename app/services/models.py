@@ -1,7 +1,7 @@
 """The detectors and segmenters at hand: found by name, loaded once, promoted and rolled back."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,11 +49,19 @@ class ModelView:
 class Models:
     """Finds detectors by name and holds the ones in use; one lock for the device they share."""
 
-    def __init__(self, store: Store, checkpoints: Path, detector: str = "auto", segmenter: str = "grabcut") -> None:
+    def __init__(
+        self,
+        store: Store,
+        checkpoints: Path,
+        detector: str = "auto",
+        segmenter: str = "grabcut",
+        is_cached: Callable[[str], bool] | None = None,
+    ) -> None:
         self._store = store
         self._checkpoints = checkpoints
         self._asked = detector
         self._asked_segmenter = segmenter
+        self._is_cached = is_cached or _is_cached
         self._device = threading.RLock()
         self._loaded: tuple[str, Detector] | None = None
         self._segmenter: Segmenter | None = None
@@ -70,9 +78,10 @@ class Models:
             return self._asked
         with self._store.reading() as session:
             promoted = runs.promoted(session)
+            chosen = runs.is_chosen(session)
         if promoted is not None:
             return promoted.name
-        return LLMDET if _is_cached(LLMDET) else STARTER
+        return LLMDET if not chosen and self._is_cached(LLMDET) else STARTER
 
     def detector(self, name: str | None = None) -> "Detector":
         """The detector of that name (default: `current`), loaded when it is first needed.

@@ -5,7 +5,7 @@ import pytest
 from annotations import runs
 from annotations.errors import NotFound
 from app.services import Services, opened
-from app.services.models import ModelNotFound
+from app.services.models import LLMDET, ModelNotFound, Models
 from engine.errors import WeightsMissing
 
 
@@ -24,11 +24,21 @@ def test_the_promoted_checkpoint_is_in_use_until_it_is_rolled_back(tmp_path: Pat
         assert services.models.rollback() == "starter"
 
 
-def test_a_detector_that_was_asked_for_wins_over_the_promoted_one(services: Services, tiny_detector: Path) -> None:
+def test_a_detector_that_was_asked_for_wins_until_another_is_promoted(services: Services, tiny_detector: Path) -> None:
     with services.store.writing() as session:
         runs.register_checkpoint(session, "mine", tiny_detector, "starter")
-    services.models.promote("mine")
+        runs.promote(session, "mine")
     assert services.models.current() == str(tiny_detector)
+    services.models.promote("mine")
+    assert services.models.current() == "mine"
+
+
+def test_the_starter_can_be_promoted_also_where_a_better_detector_was_fetched(services: Services) -> None:
+    models = Models(services.store, services.workspace.checkpoints, is_cached=lambda _hub_id: True)
+    assert models.current() == LLMDET
+    models.promote("starter")
+    assert models.current() == "starter"
+    assert models.rollback() == LLMDET
 
 
 def test_a_detector_is_loaded_once(services: Services) -> None:
