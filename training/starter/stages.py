@@ -51,16 +51,16 @@ class StageConfig:
 
 DENSE = StageConfig(
     "dense",
-    steps=5000,
+    steps=4600,
     learning_rate=2e-3,
     backbone_rate=2e-3,
     prompts=PromptRules(names=(80,), caption_share=0.0, synonym_share=0.1),
     batches=BatchRules(longest=(144, 160, 192, 224), kinds=(3, 8), unnamed_share=0.0),
 )
-FULL = StageConfig("full", steps=4000, learning_rate=8e-4, backbone_rate=5e-4, seed=1)
+FULL = StageConfig("full", steps=4100, learning_rate=8e-4, backbone_rate=5e-4, seed=1)
 DECODER = StageConfig(
     "decoder",
-    steps=2400,
+    steps=2000,
     learning_rate=1e-3,
     backbone_rate=0.0,
     flat=0.2,
