@@ -2,7 +2,7 @@
  * The stage: builds the parts on the constant template and joins them. `mount(element)` is all the page calls.
  */
 
-import { Actions } from "./actions.mjs";
+import { Actions, counted } from "./actions.mjs";
 import { makeApi } from "./api.mjs";
 import { exposeDebug } from "./debug.mjs";
 import { Desk } from "./desk.mjs";
@@ -64,7 +64,10 @@ class Stage {
     this.outbox = new Outbox({
       send: this.api.edit,
       onChange: () => this.status.showSaving(this.outbox),
-      onSent: (imageId, edit) => this.session.left(imageId, edit, false),
+      onSent: (imageId, edit, { skipped }) => {
+        if (skipped) say(`${counted(skipped, "shape")} had changed meanwhile and stayed so.`, "info");
+        this.session.left(imageId, edit, skipped > 0);
+      },
       onRefused: (imageId, edit, error) => {
         say(error.message, "error");
         this.session.left(imageId, edit, true);

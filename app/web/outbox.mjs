@@ -104,21 +104,23 @@ export class Outbox {
   }
 
   async #attempt(entry) {
+    let reply;
     try {
-      const reply = await this.send(entry.image_id, entry.edit);
-      this.#leave(entry);
-      this.onSent(entry.image_id, entry.edit, reply);
+      reply = await this.send(entry.image_id, entry.edit);
     } catch (error) {
-      if (error.final) {
-        this.#leave(entry);
-        this.onRefused(entry.image_id, entry.edit, error);
-        return;
-      }
-      this.error = error;
-      const everything = !(error.status >= 500); // no answer at all: the other images' edits won't get one either
-      for (const { image_id: imageId } of everything ? this.#queue : [entry]) this.#stuck.add(imageId);
-      this.onChange();
+      if (!error.final) return this.#failed(entry, error);
+      this.#leave(entry);
+      return tell(this.onRefused, entry, error);
     }
+    this.#leave(entry);
+    tell(this.onSent, entry, reply);
+  }
+
+  #failed(entry, error) {
+    this.error = error;
+    const everything = !(error.status >= 500); // no answer at all: the other images' edits won't get one either
+    for (const { image_id: imageId } of everything ? this.#queue : [entry]) this.#stuck.add(imageId);
+    this.onChange();
   }
 
   #leave(entry) {
@@ -145,6 +147,15 @@ export function memoryStorage(entries = []) {
     put: async (entry) => { kept.set(entry.op_id, entry); },
     delete: async (opId) => { kept.delete(opId); },
   };
+}
+
+/** A fault of whoever listens must not keep the next edit from being sent. */
+function tell(listener, { image_id: imageId, edit }, news) {
+  try {
+    listener(imageId, edit, news);
+  } catch (fault) {
+    console.error(fault);
+  }
 }
 
 function defaultSleep(ms, onWaker) {

@@ -50,7 +50,7 @@ export class Session {
     if (!this.ready) return;
     for (const edit of edits) {
       this.state = shapes.applied(this.state, edit);
-      if (edit.kind !== "undo" && edit.kind !== "redo" && edit.kind !== "mark") {
+      if (edit.kind !== "undo" && edit.kind !== "redo") {
         this.canUndo = true;
         this.canRedo = false;
       }
@@ -68,9 +68,13 @@ export class Session {
     if (this.canRedo) this.commit([{ kind: "redo", items: [] }]);
   }
 
-  /** The outbox's news about an edit that has left it. Undo and redo happen on the server: look again. */
-  left(imageId, edit, refused) {
-    const looksAgain = refused || edit.kind === "undo" || edit.kind === "redo";
+  /**
+   * The outbox's news about an edit that has left it. Undo and redo happen on the server: look again.
+   *
+   * @param differs the server refused the edit or some items of it, so what is shown here is not what it has
+   */
+  left(imageId, edit, differs) {
+    const looksAgain = differs || edit.kind === "undo" || edit.kind === "redo";
     if (looksAgain && imageId === this.imageId) this.refresh();
   }
 

@@ -137,3 +137,15 @@ test("saved is said only when nothing is unsent", () => {
   assert.equal(savingText({ unsent: 2, error: failure("x", false), kept: true }).text, "Offline · 2 unsent");
   assert.equal(savingText({ unsent: 1, error: failure("The disk is full.", false, 507), kept: true }).text, "Not saved · 1 unsent");
 });
+
+test("a listener that throws does not keep the next edits from being sent", async (context) => {
+  const logged = context.mock.method(console, "error", () => {});
+  const { seen, send } = server([failure("no such annotation", true, 422)]);
+  const outbox = new Outbox({ send, storage: memoryStorage(), onRefused: () => { throw new Error("a fault of the page"); } });
+  outbox.add(1, edit("a"));
+  outbox.add(1, edit("b"));
+  await settled();
+  assert.deepEqual(seen, ["1:a", "1:b"]);
+  assert.equal(outbox.unsent, 0);
+  assert.equal(logged.mock.callCount(), 1);
+});

@@ -12,14 +12,14 @@ function reply(imageId, annotationIds = [], more = {}) {
 }
 
 /** A server whose shapes are answered by hand, and whose edits are answered at once or never. */
-function bench({ edits = "at once" } = {}) {
+function bench({ edits = "at once", skipped = 0 } = {}) {
   const asked = [];
   const api = { shapes: (imageId) => new Promise((resolve, reject) => { asked.push({ imageId, resolve, reject }); }) };
   let session;
   const outbox = new Outbox({
-    send: edits === "at once" ? async () => ({}) : () => new Promise(() => {}),
+    send: edits === "at once" ? async () => ({ skipped }) : () => new Promise(() => {}),
     storage: memoryStorage(),
-    onSent: (imageId, edit) => session.left(imageId, edit, false),
+    onSent: (imageId, edit, reply) => session.left(imageId, edit, reply.skipped > 0),
     onRefused: (imageId, edit) => session.left(imageId, edit, true),
   });
   session = new Session({ api, outbox });
@@ -106,6 +106,28 @@ test("after undo the page looks at the server again", async () => {
   asked[1].resolve(reply(1, [], { can_redo: true }));
   await settled();
   assert.deepEqual([ids(session), session.canUndo, session.canRedo], [[], false, true]);
+});
+
+test("an edit of which the server skipped an item is not left on show", async () => {
+  const { session, asked } = bench({ skipped: 1 });
+  session.open(1);
+  asked[0].resolve(reply(1, [], { predictions: [{ id: 7, category_id: 1, xyxy: [0, 0, 5, 5], mask: null, score: 0.9 }] }));
+  await settled();
+  session.commit([{ kind: "accept", items: [{ prediction_id: 7, annotation_id: "new" }] }]);
+  assert.deepEqual(ids(session), ["new"]);
+  await settled();
+  asked[1].resolve(reply(1)); // newer predictions had replaced it
+  await settled();
+  assert.deepEqual(ids(session), []);
+});
+
+test("marking an image as done can be undone, and makes what was undone before unreachable", async () => {
+  const { session, asked } = bench();
+  session.open(1);
+  asked[0].resolve(reply(1, [], { can_redo: true }));
+  await settled();
+  session.commit([{ kind: "mark", items: [{ done: true }] }]);
+  assert.deepEqual([session.canUndo, session.canRedo], [true, false]);
 });
 
 test("undo with nothing to undo sends nothing", async () => {
