@@ -10,6 +10,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+LOCAL = "local"
+"""Whose name an edit bears when nobody logged in: on the page without a password, and at the command line."""
+
 FREE_ATTEMPTS = 5  # wrong passwords in a row before the first wait
 LONGEST_WAIT_S = 60.0
 MOST_ADDRESSES = 10_000  # addresses remembered at once; the oldest goes first

@@ -6,6 +6,7 @@ from uuid import uuid4
 from annotations import queries
 from annotations.predictions import accept_above
 from app.commands.terminal import ProgressBar, print_document, say
+from app.credentials import LOCAL
 from app.failures import Refused
 from app.services import opened
 from app.services.jobs import Job
@@ -51,7 +52,7 @@ def run_accept(arguments: argparse.Namespace) -> int:
     """Turn pending predictions from a score upwards into annotations."""
     with opened(arguments.workspace, arguments.database) as services, services.store.writing() as session:
         dataset = queries.dataset_by_name(session, arguments.dataset)
-        accepted = accept_above(session, dataset.id, arguments.threshold, "person")
+        accepted = accept_above(session, dataset.id, arguments.threshold, LOCAL)
     if arguments.json:
         print_document({"dataset": arguments.dataset, "threshold": arguments.threshold, "accepted": accepted})
     else:

@@ -4,6 +4,7 @@ import argparse
 
 from annotations.importers import import_path
 from app.commands.terminal import ProgressBar, print_document, say
+from app.failures import Refused
 from app.services import opened
 from app.services.exporting import export_dataset
 from app.services.importing import report_document
@@ -35,6 +36,8 @@ def run_import(arguments: argparse.Namespace) -> int:
 
 def run_export(arguments: argparse.Namespace) -> int:
     """Write a dataset to a folder."""
+    if arguments.snapshot:
+        raise Refused("export --snapshot is not there yet: without it the dataset is written as it is now.")
     with opened(arguments.workspace, arguments.database) as services:
         report = export_dataset(
             services.store,

@@ -4,6 +4,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request
 
+from app.credentials import LOCAL
 from app.services import Services
 
 
@@ -12,7 +13,7 @@ def _services(request: Request) -> Services:
 
 
 def _who(request: Request) -> str:
-    return str(request.scope.get("who") or "local")
+    return str(request.scope.get("who") or LOCAL)
 
 
 async def _raw_body(request: Request) -> bytes:

@@ -3,8 +3,18 @@
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from PIL import Image
+
+from annotations.categories import add_category
+from annotations.edits import Edit, apply_edit
+from annotations.importers import import_path
+from annotations.predictions import NewPrediction, save_predictions
+from annotations.queries import dataset_by_name, image_shapes, images_page
+from app.credentials import LOCAL
+from app.services import opened
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,3 +72,32 @@ def test_a_prompt_that_says_nothing_is_one_line(prompt: str, tmp_path: Path) -> 
     answer = launch("detect", "a.jpg", "--workspace", str(tmp_path), "--prompt", prompt)
     assert answer.returncode == 1
     assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_a_snapshot_that_cannot_be_exported_is_said_and_not_passed_over(tmp_path: Path) -> None:
+    answer = launch(
+        "export", "--workspace", str(tmp_path), "--dataset", "x", "--output", str(tmp_path / "out"), "--snapshot", "1"
+    )
+    assert answer.returncode == 1
+    assert "--snapshot is not there yet" in answer.stderr
+
+
+def test_what_the_command_line_accepts_can_be_undone_on_the_page(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    workspace = tmp_path / "workspace"
+    with opened(workspace) as services:
+        import_path(services.store, "photos", tmp_path / "a.png")
+        with services.store.writing() as session:
+            dataset_id = dataset_by_name(session, "photos").id
+            (image,) = images_page(session, dataset_id).items
+            cat = add_category(session, dataset_id, "cat").id
+            save_predictions(
+                session, image.id, [NewPrediction(cat, (1, 1, 20, 20), 0.9)], checkpoint="c", prompt="cat."
+            )
+    assert launch("accept", "--workspace", str(workspace), "--dataset", "photos").returncode == 0
+    with opened(workspace) as services:
+        with services.store.writing() as session:
+            apply_edit(session, Edit(uuid4(), "undo", image.id, LOCAL))
+        with services.store.reading() as session:
+            shapes = image_shapes(session, image.id, LOCAL)
+    assert (shapes["annotations"], len(shapes["predictions"])) == ([], 1)
