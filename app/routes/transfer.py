@@ -70,7 +70,7 @@ def start_export(dataset_id: RowId, body: ExportBody, services: Context) -> dict
             format=body.format,
             images=body.images,
             masks=body.masks,
-            progress=job.progress,
+            progress=job.progress_or_end,
         )
         return {**asdict(report), "folder": str(folder), "name": folder.name}
 

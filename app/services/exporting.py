@@ -48,7 +48,7 @@ def export_folder(exports: Path, dataset: str) -> Path:
 
 def zip_export(folder: Path) -> Path:
     """The export as one file beside its folder."""
-    target = folder.with_suffix(".zip")
+    target = folder.with_name(f"{folder.name}.zip")  # a name may have dots of its own
     with published_file(target) as aside:
         shutil.make_archive(str(aside.with_suffix("")), "zip", folder)
     return target

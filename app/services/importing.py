@@ -38,7 +38,7 @@ class Importer:
 
         def work(job: Job) -> dict[str, object]:
             report = import_path(
-                self._store, dataset, Path(path).expanduser(), format=format, split=split, progress=job.progress
+                self._store, dataset, Path(path).expanduser(), format=format, split=split, progress=job.progress_or_end
             )
             for skipped in report.skipped:
                 job.skip(skipped.what, skipped.reason)

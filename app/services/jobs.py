@@ -20,6 +20,10 @@ class JobNotFound(LookupError):
     """No job has this id."""
 
 
+class Stopped(Exception):
+    """Ends the work of a job that was asked to stop."""
+
+
 @dataclass(frozen=True)
 class JobState:
     """What a page shows of a job."""
@@ -66,6 +70,16 @@ class Job:
         left = elapsed / done * (total - done) if done else None
         self._update(done=done, total=total, seconds_left=left)
 
+    def progress_or_end(self, done: int, total: int) -> None:
+        """As `progress`, for work that can't look at `should_stop` itself.
+
+        Raises:
+            Stopped: the job was asked to stop, and the work is not finished.
+        """
+        self.progress(done, total)
+        if self.should_stop and done < total:
+            raise Stopped
+
     def image_done(self, image_id: int, detections: int) -> None:
         """One image is finished, with so many detections."""
         now = self.state
@@ -84,6 +98,8 @@ class Job:
         self._update(state="running")
         try:
             result = work(self)
+        except Stopped:
+            self._update(state="stopped", seconds_left=None)
         except Exception as error:
             self._update(state="failed", error=explain(error), seconds_left=None)
         else:
@@ -100,15 +116,17 @@ class Jobs:
     def __init__(self, keep: int = 100) -> None:
         self._jobs: dict[UUID, Job] = {}
         self._keep = keep
+        self._lock = threading.Lock()  # requests start jobs on threads of their own
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="job")
 
     def start(self, work: Callable[[Job], dict[str, object]]) -> UUID:
         """Queue a piece of work."""
         job = Job(uuid4())
-        self._jobs[job.state.id] = job
-        for old in list(self._jobs)[: -self._keep]:
-            if self._jobs[old].state.state not in ("queued", "running"):
-                del self._jobs[old]
+        with self._lock:
+            self._jobs[job.state.id] = job
+            for old in list(self._jobs)[: -self._keep]:
+                if self._jobs[old].state.state not in ("queued", "running"):
+                    del self._jobs[old]
         self._worker.submit(job.run, work)
         return job.state.id
 
@@ -126,7 +144,7 @@ class Jobs:
 
     def close(self) -> None:
         """Stop everything and wait for the piece at hand."""
-        for job in self._jobs.values():
+        for job in list(self._jobs.values()):
             job.stop()
         self._worker.shutdown(cancel_futures=True)
 

@@ -64,6 +64,24 @@ def test_a_stopped_job_ends_after_the_piece_it_is_at(jobs: Jobs) -> None:
     assert pieces == [0]
 
 
+def test_work_that_only_tells_its_progress_ends_there_when_it_is_stopped(jobs: Jobs) -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def work(job: Job) -> dict[str, object]:
+        started.set()
+        assert go_on.wait(10)
+        for done in range(1, 4):
+            job.progress_or_end(done, 3)
+        return {"finished": True}
+
+    job_id = jobs.start(work)
+    assert started.wait(10)
+    jobs.stop(job_id)
+    go_on.set()
+    state = wait(jobs, job_id)
+    assert (state.state, state.done, state.result) == ("stopped", 1, {})
+
+
 def test_a_job_stopped_while_it_waits_never_starts(jobs: Jobs) -> None:
     go_on = threading.Event()
     jobs.start(lambda _job: {"waited": go_on.wait(10)})
