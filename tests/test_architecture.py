@@ -1,4 +1,4 @@
-"""The layout of the README and DESIGN holds: imports point one way, heavy libraries stay where they belong."""
+"""The layout of docs/decisions/0001-packages.md holds: imports point one way, heavy libraries stay in their rooms."""
 
 import ast
 import subprocess

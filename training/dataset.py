@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy.orm import Session
 
+from annotations import models
 from annotations.queries import LabelledImage, categories, dataset_by_name, labelled_images
 from common.publish import published_file
 from engine.ontology import Category, Ontology
@@ -66,12 +67,21 @@ def read_dataset(session: Session, name: str) -> LabelledDataset:
     if not rows:
         raise NothingToTrain(f"Dataset {name!r} has no category. Label some images, or import labels, first.")
     index = {row.id: position for position, row in enumerate(rows)}
-    ontology = Ontology(tuple(Category(row.name, tuple(phrase.text for phrase in row.phrases)) for row in rows))
+    ontology = ontology_of(rows)
     images = tuple(
         replace(image, category_ids=np.array([index[int(id_)] for id_ in image.category_ids], np.int64))
         for image in labelled_images(session, dataset.id, None)
     )
     return LabelledDataset(dataset.id, name, ontology, images)
+
+
+def ontology_of(rows: Sequence[models.Category]) -> Ontology:
+    """The categories of a dataset as a detector is asked for them, in their order.
+
+    Raises:
+        PromptError: there are none, or their phrases can't be asked for.
+    """
+    return Ontology(tuple(Category(row.name, tuple(phrase.text for phrase in row.phrases)) for row in rows))
 
 
 def split_for_training(dataset: LabelledDataset, hold_out: float, seed: int) -> Splits:

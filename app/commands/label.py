@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
             elif arguments.prompt:
                 asked = Ontology.from_prompt(arguments.prompt)
             else:
-                asked = of_dataset(session, dataset).ontology
+                asked = of_dataset(session, dataset)
         job = WatchedJob(ProgressBar("labelling"))
         result = services.labeller.run(dataset_id, asked, None, job, masks=arguments.masks, batch=arguments.batch)
         state = job.state

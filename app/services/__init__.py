@@ -30,12 +30,12 @@ class Services:
 
     def status(self) -> dict[str, str]:
         """What is at work: detector, segmenter, device, workspace and version."""
-        from engine.devices import pick_device
+        from engine.devices import pick_device  # torch: only when somebody asks
 
         return {
             "detector": self.models.current(),
             "segmenter": self.models.segmenter_name,
-            "device": str(pick_device("auto")),
+            "device": str(pick_device()),
             "workspace": str(self.workspace.root),
             "version": VERSION,
         }

@@ -6,11 +6,11 @@ from pathlib import Path
 import yaml
 from sqlalchemy.orm import Session
 
-from annotations import models
 from annotations.categories import ensure_categories
 from annotations.queries import DatasetSummary, categories
 from engine.errors import PromptError
 from engine.ontology import Category, Ontology
+from training.dataset import ontology_of
 
 MAX_YAML_BYTES = 1_000_000
 
@@ -45,7 +45,7 @@ def adopt(session: Session, dataset: DatasetSummary, asked: Ontology) -> Dataset
     return DatasetOntology(ontology, tuple(row.id for row in rows))
 
 
-def of_dataset(session: Session, dataset: DatasetSummary) -> DatasetOntology:
+def of_dataset(session: Session, dataset: DatasetSummary) -> Ontology:
     """All categories of a dataset.
 
     Raises:
@@ -54,12 +54,7 @@ def of_dataset(session: Session, dataset: DatasetSummary) -> DatasetOntology:
     rows = categories(session, dataset.id)
     if not rows:
         raise PromptError(f"Dataset {dataset.name!r} has no categories: type a prompt or import labels first.")
-    ontology = Ontology(tuple(Category(row.name, _phrase_texts(row)) for row in rows))
-    return DatasetOntology(ontology, tuple(row.id for row in rows))
-
-
-def _phrase_texts(row: models.Category) -> tuple[str, ...]:
-    return tuple(phrase.text for phrase in row.phrases)
+    return ontology_of(rows)
 
 
 def read_ontology(path: Path) -> Ontology:

@@ -1,5 +1,6 @@
 """The command line as scripts use it: names, exit codes, one line for each mistake."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from annotations.predictions import NewPrediction, save_predictions
 from annotations.queries import dataset_by_name, image_shapes, images_page
 from app.credentials import LOCAL
 from app.services import opened
+from tests.training.worlds.font import needs_font
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -101,3 +103,13 @@ def test_what_the_command_line_accepts_can_be_undone_on_the_page(tmp_path: Path)
         with services.store.reading() as session:
             shapes = image_shapes(session, image.id, LOCAL)
     assert (shapes["annotations"], len(shapes["predictions"])) == ([], 1)
+
+
+@needs_font
+def test_scenes_are_written_once_and_counted(tmp_path: Path) -> None:
+    answer = launch("scenes", "--output", str(tmp_path / "scenes"), "--images", "2", "--json")
+    rows = json.loads((tmp_path / "scenes" / "annotations.json").read_text(encoding="utf-8"))["annotations"]
+    document = json.loads(answer.stdout)
+    assert (document["images"], document["annotations"]) == (2, len(rows))
+    again = launch("scenes", "--output", str(tmp_path / "scenes"), "--images", "2")
+    assert (again.returncode, len(again.stderr.strip().splitlines())) == (1, 1)

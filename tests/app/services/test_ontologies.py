@@ -38,7 +38,7 @@ def test_what_the_dataset_does_not_have_is_added_once(store: Store) -> None:
             )
     assert ids[0] == ids[1]
     with store.reading() as session:
-        assert of_dataset(session, dataset_by_name(session, "cells")).ontology.names == ("RBC", "platelet")
+        assert of_dataset(session, dataset_by_name(session, "cells")).names == ("RBC", "platelet")
 
 
 def test_yaml_scalars_stay_text(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Scenes written as a COCO dataset."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ from pycocotools.coco import COCO
 from common.masks import decode_mask
 from tests.training.worlds.font import needs_font
 from training.worlds import CONCEPTS, numbered_scene, write_scenes
-from training.worlds.__main__ import main
 
 pytestmark = needs_font
 
@@ -38,12 +36,10 @@ def test_scenes_do_not_depend_on_how_many_are_written(tmp_path: Path) -> None:
         assert few.read_bytes() == more.read_bytes()
 
 
-def test_an_existing_folder_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep", encoding="utf-8")
-    assert main([str(tmp_path), "--images", "1"]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
+    with pytest.raises(FileExistsError, match="already exists"):
+        write_scenes(tmp_path, 1, 7, longest_px=96)
     assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == "keep"
 
 
@@ -51,9 +47,3 @@ def test_no_scenes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Cannot write 0 scenes"):
         write_scenes(tmp_path / "set", 0, 1)
     assert not (tmp_path / "set").exists()
-
-
-def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path / "set"), "--images", "2", "--seed", "3", "--longest", "96"]) == 0
-    rows = json.loads((tmp_path / "set" / "annotations.json").read_text(encoding="utf-8"))["annotations"]
-    assert f"2 scenes with {len(rows)} boxes" in capsys.readouterr().out
