@@ -133,7 +133,7 @@ def _why(host: str, port: int, error: Exception) -> str:
 
 
 def _mount_page(app: FastAPI, services: Services, host: str, port: int) -> None:
-    """Gradio's page at /, with everything off that we do not use (docs/decisions say why one by one)."""
+    """Gradio's page at /, with everything off that we do not use (docs/decisions/0009 says why one by one)."""
     _prepare_gradio(services.workspace.cache / "gradio")
     import gradio as gr
 

@@ -52,3 +52,22 @@ def test_every_decision_has_a_number_of_its_own() -> None:
     numbers = [path.name[:4] for path in (ROOT / "docs" / "decisions").glob("*.md")]
     assert len(numbers) == len(set(numbers))
     assert all(number.isdigit() for number in numbers)
+
+
+def test_every_dependency_says_why_it_is_one() -> None:
+    wanted = re.findall(r"^([\w-]+)==", (ROOT / "requirements.txt").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    table = (ROOT / "docs" / "decisions" / "0002-dependencies.md").read_text(encoding="utf-8")
+    named = re.findall(r"[\w-]+", " ".join(re.findall(r"^\| ([^|]+) \|", table, flags=re.MULTILINE)))
+    assert set(named) - {"package", "---"} == set(wanted)
+
+
+def test_documents_and_code_speak_of_no_file_that_is_not_here() -> None:
+    names = {path.name for path in tracked()}
+    ours = [path for path in tracked() if path.suffix in (".py", ".md", ".mjs", ".css", ".html")]
+    missing = {
+        f"{path}: {name}"
+        for path in ours
+        for name in re.findall(r"\b[A-Z]{4,}\.md\b", (ROOT / path).read_text(encoding="utf-8"))
+        if name not in names
+    }
+    assert missing == set()
