@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,19 +44,19 @@ class ImageInfo:
     format: str
 
 
-def read_image(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> ImageRGB:
+def read_image(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str = "") -> ImageRGB:
     """The pixels of an image, upright: EXIF orientation is applied here, once, and nowhere else.
 
     16-bit images are scaled to 8, transparency is laid over white, grey, palette and CMYK become RGB,
-    of an animation the first frame counts.
+    of an animation the first frame counts. A refusal calls the image `name`; without one, what its file is called.
 
     Returns:
         (H, W, 3) uint8 RGB, writable and contiguous.
 
     Raises:
-        ImageRefused: no image, truncated, or more than `max_pixels`.
+        ImageRefused: no file, no image, truncated, or more than `max_pixels`.
     """
-    with _opened(source, max_pixels) as image:
+    with _opened(source, max_pixels, name) as image:
         upright = ImageOps.exif_transpose(_rgb(image))
         return np.array(upright, dtype=np.uint8)
 
@@ -96,7 +97,7 @@ def probe_image(path: Path, max_pixels: int = MAX_PIXELS) -> ImageInfo:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ImageRefused(f"{path.name!r} can't be read: {error.strerror or error}.") from error
+        raise ImageRefused(_unreadable(path, error)) from error
     with _opened(content, max_pixels, path.name) as image:
         width, height = image.size
         if image.getexif().get(_EXIF_ORIENTATION) in _SIDEWAYS:
@@ -121,14 +122,26 @@ def _opened(source: Path | bytes, max_pixels: int, name: str = "") -> Iterator[I
     except ImageRefused:
         raise
     except Image.DecompressionBombError as error:
+        count = re.search(r"\d+", str(error))  # Pillow refused it first: the size is in its words alone
+        has = f"{int(count.group()):,} pixels" if count else "too many pixels"
         raise ImageRefused(
-            f"{label} is larger than the limit of {max_pixels:,} pixels: scale it down or cut it into tiles."
+            f"{label} has {has}, above the limit of {max_pixels:,}: scale it down or cut it into tiles."
         ) from error
     except UnidentifiedImageError as error:
         raise ImageRefused(f"{label} is not an image of a known format ({', '.join(FORMATS)}).") from error
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
+        if isinstance(source, Path) and isinstance(error, OSError) and error.errno is not None:
+            raise ImageRefused(_unreadable(source, error)) from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ImageRefused(f"{label} can't be decoded ({reason}): the file is damaged or incomplete.") from error
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"There is no image at {str(path)!r}: check the path."
+    if isinstance(error, IsADirectoryError):
+        return f"{str(path)!r} is a folder: name the images in it."
+    return f"{str(path)!r} can't be read ({error.strerror or error}): check the file and who may read it."
 
 
 def _check_size(size: tuple[int, int], max_pixels: int, label: str) -> None:

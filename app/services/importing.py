@@ -65,7 +65,7 @@ class Importer:
                 return known
         name = safe_name(file_name)
         path = self._uploads / str(dataset_id) / f"{digest[:16]}{Path(name).suffix}"
-        read_image(content)
+        read_image(content, name=file_name)
         with published_file(path) as aside:
             aside.write_bytes(content)
         info = probe_image(path)

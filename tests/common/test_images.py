@@ -104,10 +104,17 @@ def test_a_bomb_is_refused_by_its_header_before_it_is_decoded() -> None:
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0))
     bomb = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
-    with pytest.raises(ImageRefused, match=r"limit of 100,000,000"):
+    with pytest.raises(ImageRefused, match=r"900,000,000 pixels, above the limit of 100,000,000"):
         read_image(bomb)
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ImageRefused, match=r"'gone\.jpg' can't be read"):
-        probe_image(tmp_path / "gone.jpg")
+    for read in (read_image, probe_image):
+        with pytest.raises(ImageRefused, match=r"There is no image at '.*gone\.jpg': check the path"):
+            read(tmp_path / "gone.jpg")
+
+
+def test_a_folder_is_no_image_and_the_line_says_so(tmp_path: Path) -> None:
+    for read in (read_image, probe_image):
+        with pytest.raises(ImageRefused, match=r"' is a folder: name the images in it"):
+            read(tmp_path)

@@ -57,6 +57,11 @@ def test_an_upload_that_is_no_image_leaves_nothing(services: Services, dataset_i
     assert [path for path in services.workspace.uploads.rglob("*") if path.is_file()] == []
 
 
+def test_a_refused_upload_is_called_what_the_person_called_it(services: Services, dataset_id: int) -> None:
+    with pytest.raises(ImageRefused, match=r"'cat photo\.png' is not an image"):
+        services.importer.upload(dataset_id, "cat photo.png", b"<html>")
+
+
 def test_an_upload_into_no_dataset_is_refused(services: Services) -> None:
     with pytest.raises(NotFound):
         services.importer.upload(999, "a.png", png("red"))
