@@ -179,7 +179,7 @@ def _plain_errors(url: URL) -> Iterator[None]:
 _ADVICE = {
     "is full": "Nothing of this change was saved: free some space, then try again.",
     "is locked": "Another process has been writing for too long: try again.",
-    "disk I/O error": "Nothing of this change was saved: check the disk.",
+    "disk I/O error": "Nothing of this change was saved: free some space if the disk is full, else check it.",
     "not a database": "Name another file.",
     "malformed": "The file is damaged: restore it from a backup.",
     "readonly": "Make the file and its folder writable.",

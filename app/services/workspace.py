@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.failures import Refused
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -16,6 +18,9 @@ class Workspace:
         """The workspace at `root`, else at $GROUNDWORK_WORKSPACE, else ~/.groundwork; its folders are made.
 
         The folders are readable by their owner alone: they hold other people's pictures.
+
+        Raises:
+            Refused: a folder can't be made there.
         """
         chosen = root or Path(os.environ.get("GROUNDWORK_WORKSPACE") or Path.home() / ".groundwork")
         workspace = cls(chosen.expanduser().resolve())
@@ -28,7 +33,11 @@ class Workspace:
             workspace.runs,
             workspace.uploads,
         ):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                reason = "there is a file of that name" if isinstance(error, FileExistsError) else error.strerror
+                raise Refused(f"No workspace at {str(folder)!r} ({reason}): name another folder.") from error
         return workspace
 
     @property
