@@ -54,6 +54,9 @@ async def _failed(request: Request, error: Exception) -> JSONResponse:
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        reason = first.get("ctx", {}).get("error", "it ends too early")
+        return answer(422, f"The body of the request is not JSON ({reason}, at character {first['loc'][-1]}).")
     where = ".".join(str(part) for part in first["loc"] if part not in ("body", "path", "query"))
     message = " ".join(str(first["msg"]).split())
     return answer(422, f"{where}: {message}." if where else f"{message}.")

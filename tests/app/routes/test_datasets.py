@@ -52,6 +52,12 @@ def test_a_wrong_page_is_refused_in_one_line(bench: Bench, query: dict[str, Any]
     assert "\n" not in answer.json()["error"]
 
 
+def test_a_body_that_is_no_json_is_said_to_be_none(bench: Bench) -> None:
+    answer = bench.client.send("POST", "/api/datasets", b"{broken")
+    assert answer.status == 422
+    assert answer.json()["error"].startswith("The body of the request is not JSON (")
+
+
 def test_names_come_back_as_they_were_typed(bench: Bench) -> None:
     for name in HOSTILE_NAMES:
         made = bench.client.post(f"/api/datasets/{bench.dataset_id}/categories", {"name": name})
