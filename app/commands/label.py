@@ -45,6 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
         print_document(document)
     else:
         print(f"{arguments.dataset}: {state.detections} predictions on {result['images']} images by {detector}")
+    if state.skipped and len(state.skipped) == result["images"]:
+        say(f"No image of {arguments.dataset!r} could be read: put the originals back where they were imported from.")
+        return 1
     return 0
 
 

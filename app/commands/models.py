@@ -4,7 +4,6 @@ import argparse
 from dataclasses import asdict
 
 from app.commands.terminal import print_document, say
-from app.failures import Refused
 from app.services import Services, opened
 from app.services.models import HUB_NAMES, pull
 
@@ -12,11 +11,15 @@ from app.services.models import HUB_NAMES, pull
 def run(arguments: argparse.Namespace) -> int:
     """List, fetch, promote or roll back."""
     if arguments.action in ("pull", "promote") and not arguments.name:
-        raise Refused(f"models {arguments.action} needs a name, as in: models {arguments.action} llmdet_tiny")
+        say(f"models {arguments.action} needs a name, as in: models {arguments.action} llmdet_tiny")
+        return 2
     if arguments.action == "pull":
-        say(f"Fetching {HUB_NAMES.get(arguments.name, arguments.name)} from the hub (hundreds of MB).")
+        hub_id = HUB_NAMES.get(arguments.name, arguments.name)
+        say(f"Fetching {hub_id} from the hub (hundreds of MB).")
         pull(arguments.name)
         say(f"{arguments.name} is at hand: use it with --detector {arguments.name}.")
+        if arguments.json:
+            print_document({"pulled": arguments.name, "hub_id": hub_id})
         return 0
     with opened(arguments.workspace, arguments.database) as services:
         if arguments.action == "promote":

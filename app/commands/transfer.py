@@ -24,13 +24,17 @@ def run_import(arguments: argparse.Namespace) -> int:
         )
     if arguments.json:
         print_document(report_document(report))
-        return 0
-    for skipped in report.skipped:
-        say(f"skipped {skipped.what}: {skipped.reason}")
-    print(
-        f"{arguments.dataset}: {report.images} images, {report.annotations} annotations, "
-        f"{report.categories} categories; {len(report.skipped)} skipped"
-    )
+    else:
+        for skipped in report.skipped:
+            say(f"skipped {skipped.what}: {skipped.reason}")
+        there = f" ({report.known} more were there already)" if report.known else ""
+        print(
+            f"{arguments.dataset}: {report.images} images{there}, {report.annotations} annotations, "
+            f"{report.categories} categories; {len(report.skipped)} skipped"
+        )
+    if report.skipped and not (report.images or report.known or report.duplicates):
+        say(f"No image of {str(arguments.path)!r} could be used: mend them, or name their folder by --images.")
+        return 1
     return 0
 
 
@@ -50,11 +54,14 @@ def run_export(arguments: argparse.Namespace) -> int:
         )
     if arguments.json:
         print_document(report_document(report))
-        return 0
-    for skipped in report.skipped:
-        say(f"skipped {skipped.what}: {skipped.reason}")
-    print(
-        f"{arguments.output}: {report.images} images, {report.annotations} annotations, "
-        f"{report.categories} categories; loaded back and counted"
-    )
+    else:
+        for skipped in report.skipped:
+            say(f"skipped {skipped.what}: {skipped.reason}")
+        print(
+            f"{arguments.output}: {report.images} images, {report.annotations} annotations, "
+            f"{report.categories} categories; loaded back and counted"
+        )
+    if report.skipped and not report.images:
+        say(f"No image of {arguments.dataset!r} could be exported: put the originals back, or add --images none.")
+        return 1
     return 0

@@ -53,6 +53,7 @@ def test_every_command_explains_itself(command: str) -> None:
         ["serve", "--port", "99999"],
         ["export", "--dataset", "x", "--format", "parquet", "--output", "o"],
         ["accept", "--dataset", "x", "--unheard-of"],
+        ["models", "promote"],
     ],
 )
 def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
@@ -82,6 +83,39 @@ def test_a_snapshot_that_cannot_be_exported_is_said_and_not_passed_over(tmp_path
     )
     assert answer.returncode == 1
     assert "--snapshot is not there yet" in answer.stderr
+
+
+def test_a_workspace_where_a_file_stands_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    answer = launch("models", "--workspace", str(tmp_path / "taken"), "--json")
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert "there is a file of that name" in answer.stderr
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_an_import_of_which_nothing_was_usable_fails_and_still_lists_why(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("no image")
+    arguments = ("import", str(tmp_path / "a.png"), "--workspace", str(tmp_path / "w"), "--dataset", "d")
+    answer = launch(*arguments, "--json")
+    assert answer.returncode == 1
+    assert [row["what"] for row in json.loads(answer.stdout)["skipped"]] == ["a.png"]
+    assert len(answer.stderr.strip().splitlines()) == 1
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    assert launch(*arguments).returncode == 0
+    assert "0 images (1 more were there already)" in launch(*arguments).stdout
+
+
+def test_an_export_or_a_labelling_without_any_original_fails_and_still_lists_why(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    dataset = ("--workspace", str(tmp_path / "w"), "--dataset", "d")
+    assert launch("import", str(tmp_path / "a.png"), *dataset).returncode == 0
+    (tmp_path / "a.png").unlink()
+    for command in (("export", "--output", str(tmp_path / "out")), ("label", "--prompt", "cat.")):
+        answer = launch(*command, *dataset, "--json")
+        assert answer.returncode == 1
+        assert [row["what"] for row in json.loads(answer.stdout)["skipped"]] == ["a.png"]
+        assert "put the originals back" in answer.stderr
 
 
 def test_what_the_command_line_accepts_can_be_undone_on_the_page(tmp_path: Path) -> None:
