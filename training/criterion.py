@@ -48,13 +48,17 @@ class GroundingCriterion(nn.Module):
         super().__init__()
         self.config = config
 
-    def forward(self, layers: LayerOutputs, targets: Sequence[Targets], text_mask: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, layers: LayerOutputs, targets: Sequence[Targets], text_mask: Tensor, boxes_in_step: int | None = None
+    ) -> dict[str, Tensor]:
         """Weighted terms whose sum is the loss.
 
         Args:
             layers: predictions for B images, Q queries and T tokens.
             targets: one per image; a positive map narrower than T is padded, its prompt being shorter.
             text_mask: (B, T) bool, true for the tokens of the image's prompt with [CLS], [SEP] and '.'.
+            boxes_in_step: labelled boxes to divide by where this batch is one part of a step, so that the parts add
+                up to the loss of the whole; None: those of this batch.
 
         Returns:
             Scalars "class_0", "l1_0", "giou_0" of the first decoder layer up to the last, and "class_enc", "l1_enc",
@@ -64,13 +68,14 @@ class GroundingCriterion(nn.Module):
             ValueError: the number of targets, or the width of a positive map, does not fit the batch.
         """
         padded = pad_targets(targets, text_mask)
+        divisor = padded.total if boxes_in_step is None else max(boxes_in_step, 1)
         terms: dict[str, Tensor] = {}
         for index, (logits, boxes) in enumerate(zip(layers.logits, layers.boxes, strict=True)):
-            terms |= self._layer(str(index), logits, boxes, padded, text_mask)
-        return terms | self._layer("enc", layers.encoder_logits, layers.encoder_boxes, padded, text_mask)
+            terms |= self._layer(str(index), logits, boxes, padded, text_mask, divisor)
+        return terms | self._layer("enc", layers.encoder_logits, layers.encoder_boxes, padded, text_mask, divisor)
 
     def _layer(
-        self, name: str, logits: Tensor, boxes: Tensor, targets: PaddedTargets, text_mask: Tensor
+        self, name: str, logits: Tensor, boxes: Tensor, targets: PaddedTargets, text_mask: Tensor, divisor: int
     ) -> dict[str, Tensor]:
         logits = logits.float().masked_fill(~text_mask[:, None], 0.0)  # -inf in a masked token would give NaN gradients
         boxes = boxes.float()
@@ -80,9 +85,9 @@ class GroundingCriterion(nn.Module):
         matched_giou, matched_iou = giou(matched, wanted)
         classes = self._class_loss(logits, targets, found, matched_iou.detach()) * text_mask[:, None]
         return {
-            f"class_{name}": self.config.loss_class * classes.sum() / targets.total,
-            f"l1_{name}": self.config.loss_l1 * (matched - wanted).abs().sum() / targets.total,
-            f"giou_{name}": self.config.loss_giou * (1 - matched_giou).sum() / targets.total,
+            f"class_{name}": self.config.loss_class * classes.sum() / divisor,
+            f"l1_{name}": self.config.loss_l1 * (matched - wanted).abs().sum() / divisor,
+            f"giou_{name}": self.config.loss_giou * (1 - matched_giou).sum() / divisor,
         }
 
     def _class_loss(self, logits: Tensor, targets: PaddedTargets, found: Matches, iou: Tensor) -> Tensor:

@@ -172,8 +172,9 @@ class _Loop:
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group["share"]
         losses: dict[str, float] = {}
+        boxes = sum(len(target.boxes) for batch in batches for target in batch.targets)
         for batch in batches:
-            for name, value in self._backward(batch, len(batches), step).items():
+            for name, value in self._backward(batch, boxes, step).items():
                 losses[name] = losses.get(name, 0.0) + value
         norm = nn.utils.clip_grad_norm_(self._trainable.values(), config.clip)
         if not math.isfinite(float(norm)):
@@ -185,8 +186,8 @@ class _Loop:
         self._average.update(step)
         return self._progress("step", learning_rate=rate, losses=losses)
 
-    def _backward(self, batch: Batch, parts: int, step: int) -> dict[str, float]:
-        """Add the gradient of one part of a step; returns its share of each loss term."""
+    def _backward(self, batch: Batch, boxes: int, step: int) -> dict[str, float]:
+        """Add the gradient of one part of a step that has so many boxes; returns its share of each loss term."""
         batch = batch.to(self._detector.device)
         try:
             with autocast(self._detector.device, self._config.precision):
@@ -197,8 +198,8 @@ class _Loop:
                     attention_mask=batch.attention_mask,
                 )
             layers = layer_outputs(self._model, in_full_precision(outputs))
-            terms: dict[str, Tensor] = self._criterion(layers, batch.targets, batch.attention_mask.bool())
-            weighted = torch.stack(list(terms.values())) / parts
+            terms: dict[str, Tensor] = self._criterion(layers, batch.targets, batch.attention_mask.bool(), boxes)
+            weighted = torch.stack(list(terms.values()))
             values: list[float] = weighted.detach().tolist()  # one transfer from the device, not one a term
             if not math.isfinite(sum(values)):
                 raise _diverged("loss", sum(values), step, batch.image_ids, self._config)

@@ -54,6 +54,20 @@ def test_every_layer_and_the_encoder_have_their_own_terms() -> None:
     assert all(term.ndim == 0 and torch.isfinite(term) for term in terms.values())
 
 
+def test_a_step_in_parts_adds_up_to_the_whole_although_one_part_has_more_boxes() -> None:
+    model = tiny_detector()
+    criterion = GroundingCriterion(CriterionConfig())
+    pixels, ids = torch.randn(2, 3, 64, 64), torch.cat([two_names(7, 8), two_names(9, 7)])
+    per_image = [targets((1,), (3,), (3,)), targets((1,))]
+    whole = criterion(layer_outputs(model, run(model, pixels, ids)), per_image, ids > 0)
+    parts = [
+        criterion(layer_outputs(model, run(model, pixels[[i]], ids[[i]])), [per_image[i]], ids[[i]] > 0, 4)
+        for i in (0, 1)
+    ]
+    for name, term in whole.items():
+        torch.testing.assert_close(parts[0][name] + parts[1][name], term)
+
+
 @pytest.mark.parametrize("iou_aware", [False, True])
 def test_a_batch_of_unlike_prompts_equals_its_images_one_by_one(iou_aware: bool) -> None:
     model = tiny_detector()
