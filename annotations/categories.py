@@ -67,7 +67,7 @@ def add_category(
 
 
 def rename_category(session: Session, category_id: int, name: str) -> Category:
-    """Another name; annotations, colour and id stay.
+    """Another name; annotations, colour and id stay. Where the old name was all that described it, the new one does.
 
     Raises:
         NotFound, EditRefused: as for `add_category`.
@@ -76,6 +76,8 @@ def rename_category(session: Session, category_id: int, name: str) -> Category:
     name = _checked(name, "category name")
     if name != category.name:
         _refuse_taken(session, category.dataset_id, name)
+        if [phrase.text.casefold() for phrase in category.phrases] == [category.name.casefold()]:
+            _set_phrases(session, category, [name])
         category.name = name
         session.flush()
     return category

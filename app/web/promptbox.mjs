@@ -86,9 +86,9 @@ export class PromptBox {
       const request = { prompt: this.prompt.value.trim(), image_ids: imageIds, masks: this.masks.checked };
       const { job } = await this.api.detect(dataset.id, request);
       this.memory.write(`job.${dataset.id}`, job);
-      await this.#watch(job, dataset.id);
+      if (this.dataset?.id === dataset.id) await this.#watch(job, dataset.id); // else it shows on the way back there
     } catch (error) {
-      this.#finish(dataset.id);
+      if (this.dataset?.id === dataset.id) this.#finish(dataset.id);
       this.say(error.message, "error");
     }
   }

@@ -78,6 +78,16 @@ def test_coco_ids_are_never_given_twice(store: Store) -> None:
             add_category(session, scene.dataset_id, "ant", coco_id=90)
 
 
+def test_a_slip_in_a_name_is_mended_for_the_detector_too(store: Store) -> None:
+    scene = make_scene(store)
+    with store.writing() as session:
+        slip, told = ensure_categories(session, scene.dataset_id, [("Kangaro", ["kangaro"]), ("RBC", ["red cell"])])
+        rename_category(session, slip.id, "Kangaroo")
+        rename_category(session, told.id, "erythrocyte")
+        assert category_json(slip)["phrases"] == ["Kangaroo"]
+        assert category_json(told)["phrases"] == ["red cell"]
+
+
 def test_categories_are_renamed_recoloured_and_given_thresholds(store: Store) -> None:
     scene = make_scene(store)
     with store.writing() as session:
