@@ -26,7 +26,7 @@ import { Welcome } from "./welcome.mjs";
 const RETRY_MS = 3000;
 const LEAF_MS = 40; // leafing through with a held key asks for the picture it stops at, not for every one
 const ZOOM_STEP = 1.25;
-const DEFAULT_CONFIDENCE = 0.3;
+const DEFAULT_CONFIDENCE = 0.4; // by measurement: see "threshold" in docs/log.md
 
 /**
  * Bring the stage inside `host` to life. Safe to call twice: the second call does nothing.
