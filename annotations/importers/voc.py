@@ -21,6 +21,7 @@ from annotations.importers.scan import find_files, find_images
 from annotations.models import Split
 from annotations.names import printable
 from annotations.shapes import Box, is_number
+from common.images import EXTENSIONS
 
 MAX_XML_BYTES = 10 * 2**20
 """A larger file does not describe one image."""
@@ -48,7 +49,7 @@ def read_voc(path: Path, images_dir: Path | None = None, split: Split | None = N
 
     Args:
         path: a folder that holds `Annotations`, or XML files themselves.
-        images_dir: where the pictures are; `JPEGImages`, `images` or the XML file's own folder when not given.
+        images_dir: where the pictures are; beside the XML files, else in `JPEGImages` or `images`, when not given.
         split: only the images that the list of this name has (ImageSets/Main/train.txt), where there are lists.
 
     Raises:
@@ -78,13 +79,18 @@ def _annotations_folder(file: Path, top: Path) -> Path:
     return file.parent
 
 
+def _has_images(folder: Path) -> bool:
+    return any(member.suffix.lower() in EXTENSIONS for member in folder.iterdir())
+
+
 class _VocFolder:
     """One `Annotations` folder with its pictures and lists."""
 
     def __init__(self, folder: Path, images_dir: Path | None, parsed: Parsed) -> None:
         self._folder = folder
         self._parsed = parsed
-        beside = [folder.parent / name for name in _IMAGE_FOLDERS]
+        # Pictures beside the labels come first: a folder called images next door may belong to something else.
+        beside = [] if _has_images(folder) else [folder.parent / name for name in _IMAGE_FOLDERS]
         self._images = images_dir or next((found for found in beside if found.is_dir()), folder)
 
     def read(self, files: list[Path], split: Split | None) -> None:

@@ -62,6 +62,16 @@ def test_pictures_without_labels_are_there_to_be_labelled(store: Store, tmp_path
         assert images_page(session, dataset_by_name(session, "pets").id, filter="new").items[0].file_name == "new.png"
 
 
+def test_pictures_beside_their_labels_are_taken_and_not_those_of_a_folder_next_door(
+    store: Store, tmp_path: Path
+) -> None:
+    paint(tmp_path / "images" / "other.png", 200)
+    paint(tmp_path / "pets" / "a.png")
+    write(tmp_path / "pets" / "a.xml", voc_xml("a.png", ("cat", 1, 1, 50, 50)))
+    report = import_path(store, "pets", tmp_path / "pets")
+    assert (report.images, report.annotations, report.skipped) == (1, 1, [])
+
+
 def test_one_name_in_two_folders_stays_apart(store: Store, tmp_path: Path) -> None:
     for n, folder in enumerate(["x", "y"]):
         paint(tmp_path / "JPEGImages" / folder / "a.png", n * 50)
