@@ -50,6 +50,8 @@ def read_config(path: Path) -> YoloConfig:
         ImportRefused: a file that is no YAML, has aliases, or lacks `names`.
     """
     file = find_config(path)
+    if file is None and (path / "data.yaml").is_file():
+        file = path / "data.yaml"  # whatever is wrong with it is told: classes must not lose their names in silence
     if file is None:
         return YoloConfig(path, path, path.name, _NumberedNames())
     if file.suffix.lower() not in (".yaml", ".yml"):

@@ -82,6 +82,15 @@ def test_classes_without_names_are_called_by_number(store: Store, tmp_path: Path
     assert class_names(store) == ["class 3"]
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"train: images\n", b""])
+def test_classes_do_not_lose_their_names_to_a_broken_data_yaml(store: Store, tmp_path: Path, content: bytes) -> None:
+    paint(tmp_path / "images" / "a.png")
+    write(tmp_path / "labels" / "a.txt", "7 0.5 0.5 0.5 0.5")
+    (tmp_path / "data.yaml").write_bytes(content)
+    with pytest.raises(ImportRefused, match=r"^data\.yaml "):
+        import_path(store, "pets", tmp_path)
+
+
 def test_an_empty_text_file_is_a_negative_and_none_is_unlabelled(store: Store, tmp_path: Path) -> None:
     for shade, name in enumerate(["empty", "none"]):
         paint(tmp_path / "images" / f"{name}.png", shade * 50)
