@@ -1,5 +1,6 @@
 """Datasets, their images as a list, and their categories."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from annotations import categories as kinds
 from annotations import queries
 from annotations.datasets import create_dataset
 from app.routes.context import LARGEST_ID, Context, RowId
+from engine.ontology import Category
 
 router = APIRouter(prefix="/api")
 
@@ -82,6 +84,7 @@ def list_categories(dataset_id: RowId, services: Context) -> dict[str, Any]:
 @router.post("/datasets/{dataset_id}/categories")
 def new_category(dataset_id: RowId, body: NewCategory, services: Context) -> dict[str, Any]:
     """A new category; its name is kept as it was typed."""
+    _check_phrases(body.name, body.phrases)
     with services.store.writing() as session:
         return queries.category_json(kinds.add_category(session, dataset_id, body.name, body.phrases or ()))
 
@@ -95,6 +98,7 @@ def change_category(category_id: RowId, body: CategoryChange, services: Context)
         if body.color is not None:
             kinds.recolour_category(session, category_id, body.color)
         if body.phrases is not None:
+            _check_phrases(kinds.category_by_id(session, category_id).name, body.phrases)
             kinds.set_phrases(session, category_id, body.phrases)
         if "threshold" in body.model_fields_set:
             kinds.set_threshold(session, category_id, body.threshold)
@@ -107,3 +111,9 @@ def remove_category(category_id: RowId, services: Context) -> dict[str, Any]:
     with services.store.writing() as session:
         kinds.delete_category(session, category_id)
     return {"deleted": category_id}
+
+
+def _check_phrases(name: str, phrases: Sequence[str] | None) -> None:
+    """Refuse a phrase that would stop every later prompt for its category."""
+    if phrases:
+        Category(name, tuple(phrases))

@@ -65,7 +65,11 @@ def read_ontology(path: Path) -> Ontology:
     Raises:
         PromptError: not such a file.
     """
-    content = path.read_text(encoding="utf-8")
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise PromptError(f"The ontology {str(path)!r} can't be read ({reason}): name a YAML file.") from error
     if len(content) > MAX_YAML_BYTES or ("&" in content and "*" in content):
         raise PromptError(f"{path.name} is no plain list of categories (too long, or with YAML aliases): simplify it.")
     try:

@@ -81,6 +81,13 @@ def test_a_name_that_cannot_be_kept_is_refused_and_nothing_is_made(bench: Bench)
     assert len(bench.client.get("/api/datasets").json()["datasets"]) == 1
 
 
+def test_a_category_without_a_word_to_look_for_is_not_described_so(bench: Bench) -> None:
+    answer = bench.client.post(f"/api/datasets/{bench.dataset_id}/categories", {"name": "dog", "phrases": ["..."]})
+    assert answer.status == 422
+    assert answer.json()["error"] == "Category 'dog' has no letter or digit to look for. Describe it in words."
+    assert bench.client.get(f"/api/datasets/{bench.dataset_id}/categories").json() == {"categories": []}
+
+
 def test_a_name_that_is_taken_is_refused(bench: Bench) -> None:
     assert bench.client.post("/api/datasets", {"name": "fruit"}).status == 422
     path = f"/api/datasets/{bench.dataset_id}/categories"
@@ -102,7 +109,7 @@ def test_a_category_changes_only_where_asked(bench: Bench) -> None:
     "change",
     [
         b'{"threshold": NaN}', b'{"threshold": 1e999}', {"threshold": 2}, {"color": "red"}, {"name": "two\nlines"},
-        {"phrases": []}, {"colour": "#000000"}, [], b"{", b"", b"\xff\xfe",
+        {"phrases": []}, {"phrases": ["..."]}, {"colour": "#000000"}, [], b"{", b"", b"\xff\xfe",
     ],
 )  # fmt: skip
 def test_a_change_that_breaks_a_rule_changes_nothing(bench: Bench, change: object) -> None:

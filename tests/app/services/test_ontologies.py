@@ -65,3 +65,11 @@ def test_a_file_that_is_no_ontology_is_refused_in_one_line(content: str, tmp_pat
     with pytest.raises(PromptError) as refused:
         read_ontology(path)
     assert "\n" not in str(refused.value)
+
+
+def test_an_ontology_that_is_missing_or_no_text_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PromptError, match=r"gone\.yaml' can't be read \(No such file or directory\)"):
+        read_ontology(tmp_path / "gone.yaml")
+    (tmp_path / "o.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(PromptError, match=r"o\.yaml' can't be read \(it is not UTF-8 text\)"):
+        read_ontology(tmp_path / "o.yaml")
