@@ -141,7 +141,8 @@ export class Renderer {
     }
     const least = wanted.length > MOST_LABELS ? CROWDED_LEAST_WIDTH_PX : 0;
     const drawn = wanted.filter(({ screen }) => screen[2] - screen[0] >= least);
-    for (const { label, screen } of drawn.slice(0, MOST_LABELS)) this.#drawLabel(context, label, screen);
+    // Predictions come best first; drawn last, the best one's label is the one that can be read.
+    for (const { label, screen } of drawn.slice(0, MOST_LABELS).reverse()) this.#drawLabel(context, label, screen);
   }
 
   #drawLabel(context, { text, color, ink, predicted }, screen) {
