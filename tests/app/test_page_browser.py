@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from annotations import runs
 from annotations.categories import add_category
 from annotations.datasets import create_dataset
-from app.commands.test import find_browser
 from app.server import build_app, listening_socket
 from tests.app.workbench import Bench, workbench
 
@@ -77,13 +76,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, st
         yield bench, f"http://127.0.0.1:{port}"
         server.should_exit = True
         thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        yield playwright.chromium.launch(executable_path=find_browser(), args=flags)
 
 
 @pytest.fixture

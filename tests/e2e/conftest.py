@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -11,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 @dataclass
@@ -76,23 +74,6 @@ def stop_server(server: Server) -> None:
         server.process.wait(20)
     except subprocess.TimeoutExpired:
         server.process.kill()
-
-
-def find_browser() -> str:
-    """Chromium or Chrome on this machine; without one the test fails, it is not skipped."""
-    names = ("chromium", "google-chrome")
-    path = os.environ.get("GROUNDWORK_BROWSER") or next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.fail("The browser tests need Chromium: install it (apt install chromium) or run `launch.py test`.")
-    return path
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.e2e.conftest import CHROMIUM_FLAGS, ROOT, find_browser, start_server, stop_server
+from tests.conftest import CHROMIUM_FLAGS, find_browser
+from tests.e2e.conftest import ROOT, start_server, stop_server
 from tests.e2e.stage import Stage
 
 PROMPT = "dog. cat. rabbit. mouse."
