@@ -1,6 +1,7 @@
 """Runs of jobs, the checkpoints they made, and which one is in use."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -130,7 +131,8 @@ def runs(session: Session, dataset_id: int | None = None, kind: RunKind | None =
 def dead_runs(session: Session) -> list[Run]:
     """Runs at work, or waiting, whose process has gone without a word."""
     going = session.scalars(select(Run).where(Run.state.in_(["queued", "running"])))
-    return [run for run in going if run.pid is None or not is_alive(run.pid)]
+    boot = booted_at()
+    return [run for run in going if run.pid is None or not is_alive(run.pid) or _last_seen_before(run, boot)]
 
 
 def mark_dead(session: Session) -> list[Run]:
@@ -152,6 +154,18 @@ def is_alive(pid: int) -> bool:
         return True
     stat = Path(f"/proc/{pid}/stat")
     return not (stat.exists() and stat.read_text(errors="replace").rpartition(")")[2].split()[:1] == ["Z"])
+
+
+def booted_at() -> datetime | None:
+    """When this machine started, since when process ids count anew; None where it does not say (not Linux)."""
+    stat = Path("/proc/stat")
+    lines = stat.read_text().splitlines() if stat.exists() else []
+    seconds = next((int(line.split()[1]) for line in lines if line.startswith("btime ")), None)
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _last_seen_before(run: Run, boot: datetime | None) -> bool:
+    return boot is not None and run.heartbeat_at is not None and run.heartbeat_at < boot
 
 
 def register_checkpoint(

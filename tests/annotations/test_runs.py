@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy.orm import Session
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from annotations.database import Store
 from annotations.errors import EditRefused, NotFound
 from annotations.runs import (
+    booted_at,
     checkpoint_by_name,
     checkpoints,
     create_run,
@@ -64,6 +66,16 @@ def test_a_run_whose_process_ended_is_failed_and_others_are_left(session: Sessio
     assert mark_dead(session) == [dead]
     assert (dead.state, dead.error) == ("failed", "the process ended")
     assert (alive.state, queued.state) == ("running", "queued")
+
+
+def test_a_run_from_before_the_machine_started_is_dead_though_another_process_has_its_id(session: Session) -> None:
+    boot = booted_at()
+    if boot is None:
+        pytest.skip("this machine does not say when it started")
+    run = create_run(session, "train")
+    start_run(session, run.id)  # the id of this very process, which is alive
+    run.heartbeat_at = boot - timedelta(seconds=1)
+    assert mark_dead(session) == [run]
 
 
 def test_a_run_that_waits_is_failed_with_the_process_that_announced_it(session: Session) -> None:
