@@ -31,12 +31,10 @@ def run(arguments: argparse.Namespace) -> int:
         job = WatchedJob(ProgressBar("labelling"))
         result = services.labeller.run(dataset_id, asked, None, job, masks=arguments.masks, batch=arguments.batch)
         state = job.state
-        detector = services.models.current()
     for what, reason in state.skipped:
         say(f"skipped {what}: {reason}")
     document = {
         "dataset": arguments.dataset,
-        "detector": detector,
         **result,
         "predictions": state.detections,
         "skipped": [{"what": what, "reason": reason} for what, reason in state.skipped],
@@ -44,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_document(document)
     else:
-        print(f"{arguments.dataset}: {state.detections} predictions on {result['images']} images by {detector}")
+        counts = f"{state.detections} predictions on {result['images']} images"
+        print(f"{arguments.dataset}: {counts} by {result['detector']}")
     if state.skipped and len(state.skipped) == result["images"]:
         say(f"No image of {arguments.dataset!r} could be read: put the originals back where they were imported from.")
         return 1

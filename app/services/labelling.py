@@ -90,7 +90,7 @@ class Labeller:
             self._label(group, images, ontology, job, masks)
             done += len(group)
             job.progress(done, len(targets))
-        return {"images": done, "prompt": prompt_text(asked)}
+        return {"images": done, "prompt": prompt_text(asked), "detector": self._models.current()}
 
     def segment(
         self,

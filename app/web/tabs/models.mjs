@@ -8,6 +8,7 @@ export const MODELS_CHANGED = "groundwork:models";
 
 export function mount(element) {
   const table = h("div", { class: "gt-card gt-card-flush" });
+  const advice = h("div");
   const said = h("div", { class: "gt-said" });
   const say = (message) => fill(said, message);
   const back = h("button", { class: "gt-button", type: "button" }, "Back to the one before");
@@ -19,12 +20,13 @@ export function mount(element) {
   element.replaceChildren(
     h("header", { class: "gt-page-head gt-with-action" },
       h("div", {}, h("h1", {}, "Models"), h("p", {}, "The detector at work finds the boxes on the Label tab and is the one that gets taught.")), back),
-    said, table);
+    said, table, advice);
   const refresh = async () => {
     try {
       const { models, current } = await getJson("models");
       const known = models.some((model) => model.name === current);
       fill(table, list(known ? models : [{ name: current, label: shortName(current) }, ...models], current, say));
+      fill(advice, current === "starter" && aboutStarter());
       setEnabled(back, models.some((model) => model.base), "No checkpoint has been taught yet.");
     } catch (error) {
       fill(table, notice("bad", error.message));
@@ -32,6 +34,13 @@ export function mount(element) {
   };
   window.addEventListener(MODELS_CHANGED, refresh);
   whileShown(element, refresh);
+}
+
+function aboutStarter() {
+  return h("div", { class: "gt-notice gt-advice" },
+    h("p", {}, h("b", {}, "The starter knows 80 drawn things and no photos. "),
+      "It learns yours from a few hundred boxes on the Teach tab. To find everyday things on photos at once, fetch a detector that knows thousands of them (hundreds of MB, once), then restart:"),
+    h("div", { class: "gt-path" }, h("code", {}, "python3 launch.py models pull llmdet_tiny")));
 }
 
 function list(models, current, say) {
