@@ -124,7 +124,7 @@ export class PromptBox {
     else if (job.state === "stopped") this.say(`Stopped after ${counted(job.done, "image")}. What was found is kept.`, "info");
     else if (job.skipped?.length) this.say(leftOut(job.skipped.map(({ what, reason }) => `${what}: ${reason}`)), "error");
     else if (resumed) return;
-    else if (knowsNoPhotos(job, this.dataset)) this.say(`${DRAWN_THINGS} ${WHAT_THEN}`, "info");
+    else if (knowsNoPhotos(job, this.dataset)) this.say(ONLY_DRAWN_THINGS, "advice");
     else if (!job.detections) this.say("Nothing found. Try another word for it.", "info");
     else {
       const next = document.activeElement === this.prompt ? " Esc, then Tab goes through them." : "";
@@ -163,8 +163,7 @@ export class PromptBox {
   }
 }
 
-const DRAWN_THINGS = "The starter knows drawn things, not photos: expect little until it is taught.";
-const WHAT_THEN = "Draw and press Teach, or see Models for a detector that knows photos.";
+const ONLY_DRAWN_THINGS = "The starter knows drawn things, not photos: draw boxes and press Teach, or see Models.";
 
 /** Was this the built-in detector at work on a person's own pictures? */
 export function knowsNoPhotos(job, dataset) {

@@ -2,7 +2,7 @@
 
 import { counted } from "./actions.mjs";
 
-const SHOWN_MS = { info: 5000, error: 20_000 };
+const SHOWN_MS = { info: 5000, advice: 20_000, error: 20_000 };
 
 export class Status {
   #timer = 0;
@@ -13,7 +13,7 @@ export class Status {
     this.review = part("review-state");
   }
 
-  /** One calm line. kind: 'info' goes soon, 'error' later, 'busy' stays until the next line. */
+  /** One calm line. kind: 'info' goes soon, 'advice' and 'error' later, 'busy' stays until the next line. */
   say = (text, kind = "info") => {
     clearTimeout(this.#timer);
     this.line.textContent = text;
