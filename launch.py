@@ -13,7 +13,7 @@ from pathlib import Path
 from app import environment
 
 ROOT = Path(__file__).resolve().parent
-DONE, FAILED = 0, 1  # argparse itself exits with 2 on wrong usage
+FAILED = 1  # 0: done; argparse itself exits with 2 on wrong usage
 
 
 def main(argv: list[str]) -> int:

@@ -39,13 +39,3 @@ def clip(boxes_xyxy: Boxes, width: int, height: int) -> Boxes:
     limits = np.array([width, height, width, height], np.float32)
     result: Boxes = np.clip(boxes_xyxy, 0, limits).astype(np.float32)
     return result
-
-
-def xywh_from_xyxy(boxes_xyxy: Boxes) -> Boxes:
-    """(N, 4) corners -> (N, 4) left, top, width, height."""
-    return np.concatenate([boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]], axis=1)
-
-
-def xyxy_from_xywh(boxes_xywh: Boxes) -> Boxes:
-    """(N, 4) left, top, width, height -> (N, 4) corners."""
-    return np.concatenate([boxes_xywh[:, :2], boxes_xywh[:, :2] + boxes_xywh[:, 2:]], axis=1)

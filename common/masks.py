@@ -55,11 +55,7 @@ def checked_rle(rle: Rle) -> Rle:
         raise ValueError("A mask needs 'size' [height, width] and 'counts'.") from error
     if not isinstance(counts, str) or height < 1 or width < 1:
         raise ValueError(f"A mask of size {rle['size']} with counts of type {type(counts).__name__} is not COCO RLE.")
-    runs = _unpacked_counts(counts)
-    if min(runs, default=0) < 0 or sum(runs) != height * width:
-        raise ValueError(
-            f"The mask's runs cover {sum(runs)} pixels, its size [{height}, {width}] has {height * width}."
-        )
+    _check_runs(_unpacked_counts(counts), height, width)
     return Rle(size=[height, width], counts=counts)
 
 
@@ -70,10 +66,7 @@ def rle_from_runs(size: Sequence[int], runs: Sequence[int]) -> Rle:
         ValueError: runs that do not fill the size.
     """
     height, width = (int(side) for side in size)
-    if min(runs, default=0) < 0 or sum(runs) != height * width:
-        raise ValueError(
-            f"The mask's runs cover {sum(runs)} pixels, its size [{height}, {width}] has {height * width}."
-        )
+    _check_runs(runs, height, width)
     packed = coco.frPyObjects({"size": [height, width], "counts": list(runs)}, height, width)
     return Rle(size=[height, width], counts=packed["counts"].decode("ascii"))
 

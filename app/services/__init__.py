@@ -61,7 +61,7 @@ def opened(
     store = Store.open(url)
     jobs = Jobs()
     try:
-        models = Models(store, workspace.checkpoints, detector, segmenter)
+        models = Models(store, detector, segmenter)
         yield Services(
             workspace=workspace,
             database=url,

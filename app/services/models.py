@@ -52,13 +52,11 @@ class Models:
     def __init__(
         self,
         store: Store,
-        checkpoints: Path,
         detector: str = "auto",
         segmenter: str = "grabcut",
         is_cached: Callable[[str], bool] | None = None,
     ) -> None:
         self._store = store
-        self._checkpoints = checkpoints
         self._asked = detector
         self._asked_segmenter = segmenter
         self._is_cached = is_cached or _is_cached

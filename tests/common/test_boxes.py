@@ -1,8 +1,6 @@
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
 
-from common.boxes import Boxes, clip, iou, xywh_from_xyxy, xyxy_from_xywh
+from common.boxes import Boxes, clip, iou
 
 
 def boxes(*rows: tuple[float, float, float, float]) -> Boxes:
@@ -24,9 +22,3 @@ def test_iou_of_boxes_without_area_is_zero_and_not_a_division_by_zero() -> None:
 
 def test_clip_cuts_at_the_edges_of_the_image() -> None:
     assert clip(boxes((-5, 2, 700, 490)), 640, 480).tolist() == [[0, 2, 640, 480]]
-
-
-@given(st.lists(st.tuples(*[st.integers(-1000, 1000)] * 4), max_size=5))
-def test_xywh_and_back_is_the_same_box(rows: list[tuple[int, int, int, int]]) -> None:
-    before = boxes(*rows)
-    assert np.array_equal(xyxy_from_xywh(xywh_from_xyxy(before)), before)

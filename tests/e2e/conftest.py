@@ -24,18 +24,6 @@ class Server:
     workspace: Path
 
 
-def launch(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run one command of launch.py on a workspace."""
-    return subprocess.run(
-        [sys.executable, "launch.py", arguments[0], "--workspace", str(workspace), *arguments[1:]],
-        cwd=ROOT,
-        env={**os.environ, "GROUNDWORK_NO_VENV": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def start_server(workspace: Path, *arguments: str) -> Server:
     """Start the page on a free port and wait until it says where it is."""
     process = subprocess.Popen(

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from engine.ontology import Ontology
 
 MAX_DETECTIONS = 100  # per image and category, COCO's own limit
-SMALL_PX = 32**2  # area below which an object is small
-MEDIUM_PX = 96**2  # area below which it is medium
-_AREAS = {"": 0, "s": 1, "m": 2, "l": 3}  # rows of the library's area ranges
+_AREAS = {"": 0, "s": 1, "m": 2, "l": 3}  # rows of the library's area ranges: all, below 32² px, below 96² px, above
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def test_a_detector_that_was_asked_for_wins_until_another_is_promoted(services: 
 
 
 def test_the_starter_can_be_promoted_also_where_a_better_detector_was_fetched(services: Services) -> None:
-    models = Models(services.store, services.workspace.checkpoints, is_cached=lambda _hub_id: True)
+    models = Models(services.store, is_cached=lambda _hub_id: True)
     assert models.current() == LLMDET
     models.promote("starter")
     assert models.current() == "starter"
