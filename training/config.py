@@ -7,17 +7,16 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
-
-import yaml
+from typing import Any, Literal, Self, get_type_hints
 
 from training.errors import ConfigRefused
+from training.settings import read_value, read_yaml, type_faults, wanted
 
 Mode = Literal["vocabulary", "closed", "open"]
+LossProfile = Literal["auto", "mm_grounding_dino", "grounding_dino", "iou_aware"]
+Part = Literal["backbone", "text", "neck", "encoder", "decoder", "heads"]
 
 SMALL_MODEL_PARAMETERS = 20_000_000  # below it a detector learns faster at a higher rate and with nothing frozen
-_MAX_CONFIG_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class TrainConfig:
 
     Modes: "vocabulary" names in each prompt the categories on the image beside names that are not on it, and keeps
     the text encoder as it is; "closed" asks for all the dataset's categories every time, other prompts get worse;
-    "open" is "vocabulary" with the text encoder learning too.
+    "open" is "vocabulary" with the text encoder learning too and some categories held out, which are measured apart.
 
     Raises:
         ConfigRefused: naming every setting that is out of range.
@@ -34,7 +33,7 @@ class TrainConfig:
 
     mode: Mode = "vocabulary"
     steps: int = 400  # optimiser steps
-    batch_size: int = 4  # images per step
+    batch_size: int = 4  # images per step, over all processes; 0: the most that fit, found by trying
     accumulate: int = 1  # parts a step is split into, so that a large batch fits into memory
     learning_rate: float = 1e-4  # of everything that has no multiplier
     backbone_multiplier: float = 0.1  # of learning_rate, image backbone; 0 freezes it
@@ -44,7 +43,17 @@ class TrainConfig:
     schedule: Literal["cosine", "flat"] = "cosine"  # after the warm-up
     clip: float = 0.1  # largest norm of the gradient
     ema_decay: float = 0.999  # of the averaged weights that are validated and kept; rises from 0.1 over the first steps
-    target: Literal["focal", "iou"] = "focal"  # a right box's score should go to 1, or to the root of its overlap
+    freeze: tuple[Part, ...] = ()  # parts that keep their weights, beside those with a multiplier of 0
+    lora_rank: int = 0  # above 0 only low-rank adapters of the linear layers and the heads learn
+    lora_alpha: float = 16.0  # adapters are scaled by lora_alpha / lora_rank
+    loss: LossProfile = "auto"  # of the paper the checkpoint's family comes from, or with IoU-aware class targets
+    encoder_loss: float = 1.0  # weight of the proposals' terms
+    look_forward_twice: bool = True  # a decoder layer's boxes also teach the layer before it
+    denoising: int = 100  # noised copies of the labels a step, as in the papers; 0: none
+    denoising_boxes: int = 200  # most labelled boxes of an image that are copied, a bound on memory
+    label_noise: float = 0.5  # twice the share of the copies that get a wrong name
+    box_noise: float = 1.0  # largest shift of a copy's edges, in half widths and heights
+    dense_steps: int = 0  # steps of a dense one-to-many stage before the first
     dropout: float = 0.0  # encoder and decoder; checkpoints say 0.1, their authors trained with 0
     fusion_dropout: float = 0.0  # attention between image and text
     flip: float = 0.5  # probability of a mirrored image
@@ -53,9 +62,16 @@ class TrainConfig:
     short_side_px: int = 0  # size of images the taught detector works at; 0: as it came
     sizes_px: tuple[int, ...] = ()  # short sides to train at; empty: 0.8 to 1.2 of the one it works at
     negatives: int = 12  # most names in a prompt that are not on the image
+    captions: float = 0.5  # share of each step's images that come with a caption or expression, where there are any
+    replay: float = 0.0  # share of each step's images that repeat what the base model is sure of elsewhere
+    replay_images: int = 200  # most images it is asked for that
+    replay_threshold: float = 0.5  # lowest score of what is repeated
+    novel: tuple[str, ...] = ()  # categories "open" holds out; empty: a quarter of them, drawn by the seed
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on CUDA
+    recompute: bool = False  # activations of backbone and encoder are computed anew for the gradient: less memory
     validate_every: int = 0  # steps; 0: once an epoch, but at most `max_validations` times
     max_validations: int = 10  # only read where validate_every is 0
+    early_stop: int = 0  # validations without a better AP after which a run ends; 0: never
     validate_images: int = 200  # most images a validation looks at, drawn once by the seed
     hold_out: float = 0.15  # share of the training images to validate on where the dataset has no "val" split
     save_every_s: float = 60.0  # seconds between two states to resume from
@@ -64,7 +80,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        faults = _type_faults(self) or _range_faults(self)
+        faults = type_faults(vars(self), get_type_hints(type(self))) or _range_faults(self)
         if faults:
             raise ConfigRefused("Training settings: " + "; ".join(faults) + ".")
 
@@ -83,9 +99,9 @@ class TrainConfig:
                 faults.append(f"unknown setting {reprlib.repr(key)} (known: {known})")
                 continue
             try:
-                values[key] = _read(value, hints[key])
+                values[key] = read_value(value, hints[key])
             except (ValueError, OverflowError):
-                faults.append(f"{key} is {reprlib.repr(value)}, it must be {_wanted(hints[key])}")
+                faults.append(f"{key} is {reprlib.repr(value)}, it must be {wanted(hints[key])}")
         candidate = dataclasses.replace(self) if not values else _replaced(self, values, faults)
         if faults:
             raise ConfigRefused("Training settings: " + "; ".join(faults) + ".")
@@ -128,32 +144,13 @@ def load_config(path: Path | None, settings: Sequence[str], base: TrainConfig) -
     Raises:
         ConfigRefused: the file is missing or no flat YAML mapping, a text has no "=", or a setting is wrong.
     """
-    values = {} if path is None else _read_yaml(path)
+    values = {} if path is None else read_yaml(path)
     for text in settings:
         key, equals, value = text.partition("=")
         if not equals:
             raise ConfigRefused(f"{text!r} is no KEY=VALUE. Write for example learning_rate=0.0002.")
         values[key.strip()] = value.strip()
     return base.updated(values)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ConfigRefused(f"Can't read the settings file {str(path)!r}: {error.strerror}.") from error
-    if len(raw) > _MAX_CONFIG_BYTES:
-        raise ConfigRefused(f"{str(path)!r} has {len(raw)} bytes, too many for a settings file (at most 65536).")
-    try:
-        values = yaml.safe_load(raw)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise ConfigRefused(f"{str(path)!r} is no readable YAML: {line[:200]}.") from error
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigRefused(f"{str(path)!r} must hold lines like 'steps: 400', not a {type(values).__name__}.")
-    return {str(key): value for key, value in values.items()}
 
 
 def _replaced(config: TrainConfig, values: Mapping[str, Any], faults: list[str]) -> Any:
@@ -164,50 +161,16 @@ def _replaced(config: TrainConfig, values: Mapping[str, Any], faults: list[str])
         return config
 
 
-def _read(value: Any, hint: Any) -> Any:
-    """`value` as the type of `hint`; raises ValueError where it is none."""
-    if get_origin(hint) is tuple:
-        parts = value.split(",") if isinstance(value, str) else value
-        if not isinstance(parts, list | tuple):
-            raise ValueError(value)
-        return tuple(_read(part, int) for part in parts if part != "")
-    if get_origin(hint) is Literal:
-        if value in get_args(hint):
-            return value
-        raise ValueError(value)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(value)
-    number = float(value)  # YAML 1.1 reads 1e-4 as text
-    if hint is float:
-        return number
-    if not number.is_integer():
-        raise ValueError(value)
-    return int(number)
-
-
-def _wanted(hint: Any) -> str:
-    if get_origin(hint) is tuple:
-        return "whole numbers like 320,384"
-    if get_origin(hint) in (Literal, UnionType):
-        return "one of " + ", ".join(get_args(hint))
-    return {int: "a whole number", float: "a number"}[hint]
-
-
-def _type_faults(config: TrainConfig) -> list[str]:
-    faults = []
-    for name, hint in get_type_hints(type(config)).items():
-        value = getattr(config, name)
-        try:
-            _read(value, hint)
-        except (ValueError, OverflowError):
-            faults.append(f"{name} is {reprlib.repr(value)}, it must be {_wanted(hint)}")
-    return faults
-
-
-_AT_LEAST_ONE = ("steps", "batch_size", "accumulate", "max_validations", "validate_images", "log_every")
-_ZERO_OR_MORE = ("negatives", "validate_every", "seed", "threads", "weight_decay", "save_every_s")
-_POSITIVE = ("learning_rate", "clip")
-_SHARES = ("warmup", "backbone_multiplier", "text_multiplier", "flip", "crop", "dropout", "fusion_dropout")
+_AT_LEAST_ONE = ("steps", "accumulate", "max_validations", "validate_images", "log_every", "denoising_boxes")
+_ZERO_OR_MORE = (
+    "batch_size", "negatives", "validate_every", "seed", "threads", "weight_decay", "save_every_s", "lora_rank",
+    "encoder_loss", "denoising", "box_noise", "dense_steps", "replay_images", "early_stop",
+)  # fmt: skip
+_POSITIVE = ("learning_rate", "clip", "lora_alpha")
+_SHARES = (
+    "warmup", "backbone_multiplier", "text_multiplier", "flip", "crop", "dropout", "fusion_dropout", "label_noise",
+    "captions", "replay_threshold",
+)  # fmt: skip
 
 
 def _range_faults(config: TrainConfig) -> list[str]:
@@ -219,7 +182,12 @@ def _range_faults(config: TrainConfig) -> list[str]:
         ("ema_decay", 0 <= config.ema_decay < 1, "at least 0 and below 1"),
         ("hold_out", 0 < config.hold_out < 1, "between 0 and 1"),
         ("color", 0 <= config.color < 1, "at least 0 and below 1"),
-        ("accumulate", config.accumulate <= config.batch_size, f"at most batch_size ({config.batch_size})"),
+        (
+            "accumulate",
+            config.accumulate <= (config.batch_size or config.accumulate),
+            f"at most batch_size ({config.batch_size})",
+        ),
+        ("replay", 0 <= config.replay < 1, "at least 0 and below 1"),
         ("short_side_px", config.short_side_px == 0 or 32 <= config.short_side_px <= 4096, "0 or between 32 and 4096"),
         ("sizes_px", all(32 <= size <= 4096 for size in config.sizes_px), "sides between 32 and 4096"),
     ]

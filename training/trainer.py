@@ -123,7 +123,7 @@ class _Loop:
         self._trainable = choose_trainable(self._model, config)
         self._optimizer = optimizer_for(self._trainable, config)
         self._average = AveragedWeights(self._trainable, config.ema_decay)
-        self._criterion = GroundingCriterion(CriterionConfig(iou_aware=config.target == "iou"))
+        self._criterion = GroundingCriterion(CriterionConfig(iou_aware=config.loss == "iou_aware"))
         self._state = TrainingState()
         if state_path is not None and state_path.exists():
             self._state = load_state(state_path, config, self._trainable, self._average, self._optimizer)
