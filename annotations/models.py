@@ -26,6 +26,7 @@ Source = Literal["person", "model"]
 PredictionState = Literal["pending", "accepted", "rejected", "covered"]
 RunKind = Literal["train", "label", "evaluate", "import", "export"]
 RunState = Literal["queued", "running", "done", "failed", "stopped"]
+CaptionKind = Literal["caption", "expression"]
 EditKind = Literal["create", "update", "delete", "accept", "reject", "mark", "undo", "redo"]
 
 
@@ -69,6 +70,7 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime,
         dict[str, Any]: JSON(none_as_null=True),
         Rle: JSON(none_as_null=True),
+        list[list[int]]: JSON(none_as_null=True),
     }
 
 
@@ -210,6 +212,43 @@ class Prediction(Base):
     run_id: Mapped[UUID | None] = mapped_column(ForeignKey("run.id", ondelete="SET NULL"), index=True)
     state: Mapped[PredictionState] = mapped_column(String(8), default="pending")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Caption(Base):
+    """A text about one image: a caption whose phrases are boxed, or an expression that means one thing, or nothing."""
+
+    __tablename__ = "caption"
+    __table_args__ = (
+        UniqueConstraint("image_id", "position"),
+        CheckConstraint("length(text) > 0", "caption_has_text"),
+        one_of("kind", CaptionKind, "caption_kind_is_known"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"))
+    text: Mapped[str] = mapped_column(Text)  # verbatim: spans count its characters
+    kind: Mapped[CaptionKind] = mapped_column(String(10))
+    position: Mapped[int]  # order within the image, from 0
+
+
+class Region(Base):
+    """One box that a phrase of a caption means; an expression without any means nothing on its image."""
+
+    __tablename__ = "region"
+    __table_args__ = (
+        CheckConstraint("x1 < x2 AND y1 < y2", "box_has_area"),
+        CheckConstraint("phrase_index >= 0", "region_phrase_index_counts_from_0"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    caption_id: Mapped[int] = mapped_column(ForeignKey("caption.id", ondelete="CASCADE"), index=True)
+    phrase_index: Mapped[int]  # regions of one caption with the same number belong to one phrase
+    spans: Mapped[list[list[int]]]  # the phrase's [start, end) in characters of the text, the same in all its regions
+    x1: Mapped[float]  # pixels of the upright image, as for Annotation
+    y1: Mapped[float]
+    x2: Mapped[float]
+    y2: Mapped[float]
 
 
 class Run(Base):
