@@ -1,26 +1,37 @@
 """One training run from the asking to the registered checkpoint, in the process that calls it."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import numpy as np
+
 from annotations import queries, runs
 from annotations.database import Store
+from annotations.queries import LabelledImage
 from engine.checkpoints import load_detector
 from engine.devices import pick_device
 from engine.grounding import GroundingDetector
+from engine.ontology import Ontology
+from engine.prompts import MAX_TOKENS
 from training.config import TrainConfig, defaults_for, load_config
+from training.data import Batch, BatchMaker, resized_to
 from training.dataset import LabelledDataset, Splits, read_dataset, split_for_training
 from training.errors import JobRefused, NothingToTrain
+from training.metrics.coco import Evaluation, evaluate_detector
 from training.publishing import Taught, checked_name, default_name, publish
 from training.reporting import Reporter, Say, silence
 from training.run_folder import Plan, RunFolder
+from training.schedule import validation_period
 from training.signs import heartbeat, stop_signals
 from training.trainer import Progress, train
+from training.vocabulary import PromptSampler
+
+_VALIDATION_BATCH = 8  # images read at once where a device can work on several
 
 
 @dataclass(frozen=True)
@@ -188,10 +199,9 @@ def _teach(
         last: Progress | None = None
         for last in train(
             detector,
-            splits.train,
-            splits.validation,
-            dataset.ontology,
-            plan.config,
+            _batches(detector, splits, dataset.ontology, plan.config),
+            _evaluation(detector, splits, dataset.ontology, plan.config),
+            replace(plan.config, validate_every=validation_period(plan.config, len(splits.train))),
             resume=folder.state,
             stop=lambda: any(wish() for wish in wishes),
         ):
@@ -222,6 +232,34 @@ def _document(run_id: UUID, place: Path | None, last: Progress, notes: list[str]
         "run": str(run_id),
         "notes": notes,
     }
+
+
+def _batches(
+    detector: GroundingDetector, splits: Splits, ontology: Ontology, config: TrainConfig
+) -> Callable[[int], list[Batch]]:
+    """The parts of each step, at the size the taught detector will work at."""
+    max_tokens = min(MAX_TOKENS, int(detector.model.config.max_text_len))
+    prompts = PromptSampler(ontology, detector.tokenizer, config.mode, config.negatives, max_tokens)
+    own = detector.preprocessing
+    preprocessing = resized_to(own, config.short_side_px) if config.short_side_px else own
+    return BatchMaker(splits.train, prompts, preprocessing, config)
+
+
+def _evaluation(
+    detector: GroundingDetector, splits: Splits, ontology: Ontology, config: TrainConfig
+) -> Callable[[], Evaluation]:
+    """Scores the detector as it is when called."""
+    images = _sample(splits.validation, config)
+    batch_size = 1 if detector.device == "cpu" else _VALIDATION_BATCH
+    return lambda: evaluate_detector(detector, images, ontology, batch_size=batch_size)
+
+
+def _sample(images: Sequence[LabelledImage], config: TrainConfig) -> list[LabelledImage]:
+    """At most `config.validate_images`, drawn by the seed, in their own order."""
+    if len(images) <= config.validate_images:
+        return list(images)
+    drawn = np.random.default_rng([config.seed, 2]).permutation(len(images))[: config.validate_images]
+    return [images[index] for index in sorted(drawn)]
 
 
 def _usable(splits: Splits, detector: GroundingDetector) -> tuple[Splits, list[str]]:

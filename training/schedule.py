@@ -16,8 +16,8 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def validation_period(config: TrainConfig, images: int) -> int:
-    """Steps between two validations."""
+def validation_period(config: TrainConfig, images: int = 0) -> int:
+    """Steps between two validations, for so many training images; 0: their number is not known."""
     if config.validate_every:
         return config.validate_every
     epoch = math.ceil(images / config.batch_size)

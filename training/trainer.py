@@ -7,27 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from annotations.queries import LabelledImage
 from engine.grounding import GroundingDetector
-from engine.ontology import Ontology
-from engine.prompts import MAX_TOKENS
 from training.checkpointing import TrainingState, load_state, save_state
 from training.config import TrainConfig
 from training.criterion import CriterionConfig, GroundingCriterion, layer_outputs
-from training.data import Batch, BatchMaker, prefetched, resized_to
+from training.data import Batch, prefetched, resized_to
 from training.ema import AveragedWeights, copy_into
 from training.errors import TrainingDiverged, TrainingError
-from training.metrics.coco import Evaluation, evaluate_detector
+from training.metrics.coco import Evaluation
 from training.parameters import choose_trainable, optimizer_for, set_mode
 from training.precision import autocast, in_full_precision
 from training.schedule import learning_rate, validation_period
-from training.vocabulary import PromptSampler
-
-_VALIDATION_BATCH = 8  # images read at once where a device can work on several
 
 Event = Literal["step", "evaluation", "saved", "resumed"]
 
@@ -70,9 +63,8 @@ class Progress:
 
 def train(
     detector: GroundingDetector,
-    images: Sequence[LabelledImage],
-    validation: Sequence[LabelledImage],
-    ontology: Ontology,
+    batches: Callable[[int], list[Batch]],
+    evaluate: Callable[[], Evaluation],
     config: TrainConfig,
     *,
     resume: Path | None = None,
@@ -85,8 +77,9 @@ def train(
 
     Args:
         detector: its model is changed; afterwards it is in evaluation mode.
-        images: to learn from; their category ids index into `ontology`.
-        validation: to measure on, in the same ids.
+        batches: makes the parts of a step, from 1; equal steps give equal parts. Called on a thread, ahead of time.
+        evaluate: measures the detector with the weights it holds when called: the averaged ones.
+        config: where `validate_every` is 0, `max_validations` alone decides when to validate.
         resume: a file to keep the state in. Where it exists, training goes on from it and ends with the weights it
             would have had without the break (on the same CPU, bit for bit). None: nothing is kept.
         stop: asked before each step; when true, training ends after a last validation.
@@ -95,9 +88,9 @@ def train(
         TrainingDiverged: the loss is no longer a number.
         StateRefused: `resume` holds the state of another detector or of other settings.
         StateNotSaved: the disk is full.
-        ImageRefused: an image can't be read.
+        Exception: whatever `batches` or `evaluate` raise.
     """
-    loop = _Loop(detector, images, validation, ontology, config, resume)
+    loop = _Loop(detector, batches, evaluate, config, resume)
     try:
         yield from loop.run(stop)
     finally:
@@ -110,15 +103,13 @@ class _Loop:
     def __init__(
         self,
         detector: GroundingDetector,
-        images: Sequence[LabelledImage],
-        validation: Sequence[LabelledImage],
-        ontology: Ontology,
+        batches: Callable[[int], list[Batch]],
+        evaluate: Callable[[], Evaluation],
         config: TrainConfig,
         state_path: Path | None,
     ) -> None:
-        self._detector, self._ontology, self._config, self._state_path = detector, ontology, config, state_path
-        self._images = images
-        self._validation = _sample(validation, config)
+        self._detector, self._config, self._state_path = detector, config, state_path
+        self._batches, self._evaluate = batches, evaluate
         self._model: nn.Module = detector.model
         self._trainable = choose_trainable(self._model, config)
         self._optimizer = optimizer_for(self._trainable, config)
@@ -137,12 +128,9 @@ class _Loop:
         if config.short_side_px:  # from here on: what came before was measured at the size it was made for
             self._detector.preprocessing = resized_to(self._detector.preprocessing, config.short_side_px)
         saved_at = time.monotonic()
-        max_tokens = min(MAX_TOKENS, int(self._detector.model.config.max_text_len))
-        prompts = PromptSampler(self._ontology, self._detector.tokenizer, config.mode, config.negatives, max_tokens)
-        make = BatchMaker(self._images, prompts, self._detector.preprocessing, config)
-        every = validation_period(config, len(self._images))
+        every = validation_period(config)
         set_mode(self._model, config)
-        for batches in prefetched(make, range(state.step + 1, config.steps + 1)):
+        for batches in prefetched(self._batches, range(state.step + 1, config.steps + 1)):
             if stop():
                 break
             yield self._step(batches)
@@ -214,8 +202,7 @@ class _Loop:
     def _validate(self) -> Progress:
         state = self._state
         with self._average.applied():
-            batch_size = 1 if self._detector.device == "cpu" else _VALIDATION_BATCH
-            found = evaluate_detector(self._detector, self._validation, self._ontology, batch_size=batch_size)
+            found = self._evaluate()
         set_mode(self._model, self._config)
         state.validated_step = state.step
         if state.step == 0:
@@ -235,14 +222,6 @@ class _Loop:
         eta = state.seconds / state.step * (steps - state.step) if state.step else None
         more |= {"before": state.before, "best": state.best, "best_step": state.best_step}
         return Progress(event, state.step, steps, state.seconds, eta, **more)
-
-
-def _sample(images: Sequence[LabelledImage], config: TrainConfig) -> list[LabelledImage]:
-    """At most `config.validate_images`, drawn by the seed, in their own order."""
-    if len(images) <= config.validate_images:
-        return list(images)
-    drawn = np.random.default_rng([config.seed, 2]).permutation(len(images))[: config.validate_images]
-    return [images[index] for index in sorted(drawn)]
 
 
 def _rank(evaluation: Evaluation) -> tuple[float, float]:

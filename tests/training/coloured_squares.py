@@ -1,6 +1,8 @@
 """A tiny dataset on disk, blue and red squares on grey, with a tiny random detector to learn it."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,6 +14,10 @@ from engine.ontology import Ontology
 from engine.preprocessing import Preprocessing
 from tests.tiny_checkpoint import Backbone, tiny_model, tiny_tokenizer
 from training.config import TrainConfig
+from training.data import BatchMaker, resized_to
+from training.metrics.coco import evaluate_detector
+from training.trainer import Progress, train
+from training.vocabulary import PromptSampler
 
 ONTOLOGY = Ontology.from_names(["blue ball", "red car"])
 COLOURS = ((30, 30, 220), (220, 30, 30))
@@ -29,6 +35,23 @@ QUICK = TrainConfig(
     ema_decay=0.9,
     crop=0.0,
 )
+
+
+def teach(
+    detector: GroundingDetector,
+    images: list[LabelledImage],
+    config: TrainConfig = QUICK,
+    validation: list[LabelledImage] | None = None,
+    **more: Any,
+) -> Iterator[Progress]:
+    """`training.trainer.train` on these images, validated on themselves unless others are given."""
+    max_tokens = int(detector.model.config.max_text_len)
+    prompts = PromptSampler(ONTOLOGY, detector.tokenizer, config.mode, config.negatives, max_tokens)
+    own = detector.preprocessing
+    preprocessing = resized_to(own, config.short_side_px) if config.short_side_px else own
+    batches = BatchMaker(images, prompts, preprocessing, config)
+    measured = images if validation is None else validation
+    return train(detector, batches, lambda: evaluate_detector(detector, measured, ONTOLOGY), config, **more)
 
 
 def tiny_grounding_detector(backbone: Backbone = "resnet", seed: int = 0) -> GroundingDetector:

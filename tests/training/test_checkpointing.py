@@ -8,17 +8,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.training.coloured_squares import ONTOLOGY, QUICK, squares, tiny_grounding_detector
+from tests.training.coloured_squares import QUICK, squares, teach, tiny_grounding_detector
 from training.config import TrainConfig
 from training.errors import StateNotSaved, StateRefused
-from training.trainer import train
 
 
 def run(folder: Path, config: TrainConfig = QUICK, state: Path | None = None, until: int | None = None) -> object:
     """Train a fresh tiny detector, cut off after the state of step `until` is saved; returns its weights."""
     images = squares(folder, 5)
     detector = tiny_grounding_detector()
-    for progress in train(detector, images, images, ONTOLOGY, config, resume=state):
+    for progress in teach(detector, images, config, resume=state):
         if progress.event == "saved" and progress.step == until:
             break
     return detector.model.state_dict()
@@ -40,7 +39,7 @@ def test_a_finished_training_resumes_to_the_same_end(tmp_path: Path) -> None:
     finished = run(tmp_path, QUICK, state)
     images = squares(tmp_path, 5)
     detector = tiny_grounding_detector()
-    (only,) = train(detector, images, images, ONTOLOGY, QUICK, resume=state)
+    (only,) = teach(detector, images, QUICK, resume=state)
     assert (only.event, only.step) == ("resumed", 4)
     assert only.before is not None
     assert only.best is not None
@@ -78,7 +77,7 @@ def test_another_detector_is_refused(tmp_path: Path) -> None:
     run(tmp_path, QUICK, state, until=2)
     images = squares(tmp_path, 2)
     with pytest.raises(StateRefused, match="another detector"):
-        next(train(tiny_grounding_detector("swin"), images, images, ONTOLOGY, QUICK, resume=state))
+        next(teach(tiny_grounding_detector("swin"), images, QUICK, resume=state))
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
@@ -105,7 +104,7 @@ def test_a_full_disk_keeps_the_last_good_state(tmp_path: Path) -> None:
     state = tmp_path / "state.safetensors"
     unbroken = run(tmp_path)
     images = squares(tmp_path, 5)
-    training = train(tiny_grounding_detector(), images, images, ONTOLOGY, QUICK, resume=state)
+    training = teach(tiny_grounding_detector(), images, QUICK, resume=state)
     good = b""
     with pytest.raises(StateNotSaved, match="Free space on the disk, then resume") as refused, ExitStack() as full:
         for progress in training:

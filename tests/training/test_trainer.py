@@ -4,19 +4,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.coloured_squares import ONTOLOGY, QUICK, labelled, squares, tiny_grounding_detector
+from tests.training.coloured_squares import QUICK, labelled, squares, teach, tiny_grounding_detector
 from training.config import TrainConfig
 from training.errors import TrainingDiverged
 from training.parameters import choose_trainable, optimizer_for, set_mode
 from training.precision import autocast
 from training.schedule import learning_rate, validation_period
-from training.trainer import train
 
 
 def test_a_detector_learns_what_it_is_shown(tmp_path: Path) -> None:
     images = squares(tmp_path, 6)
     config = replace(QUICK, steps=40, batch_size=3, validate_every=40, flip=0.0, color=0.0)
-    happened = list(train(tiny_grounding_detector(), images, images, ONTOLOGY, config))
+    happened = list(teach(tiny_grounding_detector(), images, config))
     losses = [progress.loss for progress in happened if progress.event == "step"]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
     end = happened[-1]
@@ -27,7 +26,7 @@ def test_a_detector_learns_what_it_is_shown(tmp_path: Path) -> None:
 
 def test_what_happens_is_told_in_order(tmp_path: Path) -> None:
     images = squares(tmp_path, 3)
-    happened = list(train(tiny_grounding_detector(), images, images, ONTOLOGY, replace(QUICK, steps=3)))
+    happened = list(teach(tiny_grounding_detector(), images, replace(QUICK, steps=3)))
     assert [(progress.event, progress.step) for progress in happened] == [
         ("evaluation", 0),
         ("step", 1),
@@ -47,7 +46,7 @@ def test_the_best_validated_weights_stay_in_the_model(tmp_path: Path) -> None:
     config = replace(QUICK, steps=6, learning_rate=0.05, validate_every=1, ema_decay=0.0)
     weights: dict[int, torch.Tensor] = {}
     last = None
-    for progress in train(detector, images, images, ONTOLOGY, config):
+    for progress in teach(detector, images, config):
         weights[progress.step] = detector.model.model.level_embed.detach().clone()
         last = progress
     assert last is not None
@@ -60,7 +59,7 @@ def test_stopping_validates_once_more_and_ends(tmp_path: Path) -> None:
     images = squares(tmp_path, 3)
     config = replace(QUICK, steps=50, validate_every=50)
     asked = iter([False, False, True])
-    happened = list(train(tiny_grounding_detector(), images, images, ONTOLOGY, config, stop=lambda: next(asked)))
+    happened = list(teach(tiny_grounding_detector(), images, config, stop=lambda: next(asked)))
     assert [(progress.event, progress.step) for progress in happened[-2:]] == [("step", 2), ("evaluation", 2)]
     assert happened[-1].best_step == 2
 
@@ -71,13 +70,13 @@ def test_a_rate_that_destroys_the_weights_is_reported_with_the_images(tmp_path: 
     with torch.no_grad():
         detector.model.bbox_embed[0].layers[0].weight[:] = float("nan")
     with pytest.raises(TrainingDiverged, match=r"nan at step 1 \(images [12], [12]\)\. Lower learning_rate"):
-        list(train(detector, images, images[:0], ONTOLOGY, QUICK))
+        list(teach(detector, images, QUICK, images[:0]))
 
 
 def test_images_without_boxes_are_learnt_from(tmp_path: Path) -> None:
     image = squares(tmp_path, 1)[0]
     empty = labelled(1, image.path, image.width, image.height, [], [])
-    happened = list(train(tiny_grounding_detector(), [empty], [empty], ONTOLOGY, replace(QUICK, steps=1)))
+    happened = list(teach(tiny_grounding_detector(), [empty], replace(QUICK, steps=1)))
     assert happened[1].losses["class_0"] > 0
     assert happened[1].losses["l1_0"] == 0
 
@@ -86,7 +85,7 @@ def test_images_without_boxes_are_learnt_from(tmp_path: Path) -> None:
 def test_bf16_and_split_steps_train(tmp_path: Path, backbone: str) -> None:
     images = squares(tmp_path, 4)
     config = QUICK.updated({"steps": 2, "precision": "bf16", "batch_size": 4, "accumulate": 2})
-    happened = list(train(tiny_grounding_detector(backbone), images, images, ONTOLOGY, config))  # type: ignore[arg-type]
+    happened = list(teach(tiny_grounding_detector(backbone), images, config))  # type: ignore[arg-type]
     assert all(progress.loss < 1e3 for progress in happened)
 
 
@@ -163,7 +162,7 @@ def test_the_taught_detector_works_at_the_size_asked_for(tmp_path: Path) -> None
     detector = tiny_grounding_detector()
     sizes = [
         detector.preprocessing.shortest_edge
-        for _ in train(detector, images, images, ONTOLOGY, replace(QUICK, steps=1, short_side_px=120))
+        for _ in teach(detector, images, replace(QUICK, steps=1, short_side_px=120))
     ]
     assert sizes == [96, 120, 120]  # measured as it came, then at the new size
     assert (detector.preprocessing.shortest_edge, detector.preprocessing.longest_edge) == (120, 200)
@@ -172,7 +171,7 @@ def test_the_taught_detector_works_at_the_size_asked_for(tmp_path: Path) -> None
 def test_threads_are_given_back(tmp_path: Path) -> None:
     images = squares(tmp_path, 2)
     before = torch.get_num_threads()
-    training = train(tiny_grounding_detector(), images, images, ONTOLOGY, replace(QUICK, steps=1, threads=before + 1))
+    training = teach(tiny_grounding_detector(), images, replace(QUICK, steps=1, threads=before + 1))
     next(training)
     assert torch.get_num_threads() == before + 1
     list(training)
