@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.boxes import Boxes
+from common.boxes import Boxes, area
 from common.images import read_indexed
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.ontology import Ontology
 
 MAX_DETECTIONS = 100  # per image and category, COCO's own limit
+_RECALL_AT = (1, 10, MAX_DETECTIONS)
 _AREAS = {"": 0, "s": 1, "m": 2, "l": 3}  # rows of the library's area ranges: all, below 32² px, below 96² px, above
 
 
@@ -31,11 +32,14 @@ class Labels:
         boxes_xyxy: (N, 4) pixels.
         classes: (N,) int, index of each box's category.
         crowd: (N,) bool, boxes around many objects, where detections count neither as right nor as wrong; None: none.
+        areas_px: (N,) of each object, by which COCO calls it small, medium or large; public files give the area of
+            its outline. None: the area of the box.
     """
 
     boxes_xyxy: Boxes
     classes: NDArray[np.int64]
     crowd: NDArray[np.bool_] | None = None
+    areas_px: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,10 @@ class Evaluation:
 
     Attributes:
         metrics: "AP" (mean over IoU 0.50 to 0.95), "AP50", "AP75", "APs", "APm", "APl" (objects below 32², below 96²
-            and above, px), "AR100" (recall with 100 detections).
-        per_category: name -> {"AP", "AP50", "annotations"}.
+            and above, px), "AR1", "AR10", "AR100" (recall with so many detections an image and category), "ARs",
+            "ARm", "ARl"; other benchmarks have their own names, which stand at their functions.
+        per_category: name -> {"AP", "AP50", "annotations"}; where a benchmark divides its numbers otherwise (by
+            dataset, phrase type, split, threshold), by that.
         images: how many were looked at.
     """
 
@@ -72,7 +78,23 @@ def evaluate_detector(
     batch_size: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Run a detector over labelled images and score it.
+    """Run a detector over labelled images and score it; arguments and errors as those of `detected`."""
+    labels, predictions = detected(
+        detector, images, ontology, category_ids=category_ids, batch_size=batch_size, progress=progress
+    )
+    return coco_metrics(labels, predictions, ontology.names)
+
+
+def detected(
+    detector: "Detector",
+    images: "Sequence[LabelledImage]",
+    ontology: "Ontology",
+    *,
+    category_ids: Sequence[int] | None = None,
+    batch_size: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[Labels], list[Predictions]]:
+    """What people and a detector say about each image.
 
     Every (query, category) pair counts, the 300 best of an image, without a threshold and without suppression of
     overlaps: the protocol of the published numbers.
@@ -88,7 +110,8 @@ def evaluate_detector(
         ImageRefused: an image can't be read, or is not of the size it was labelled at.
     """
     index = {id_: position for position, id_ in enumerate(category_ids or range(len(ontology.categories)))}
-    labels, predictions = [], []
+    labels: list[Labels] = []
+    predictions: list[Predictions] = []
     for start in range(0, len(images), batch_size):
         part = images[start : start + batch_size]
         pixels = [read_indexed(Path(image.path), image.width, image.height) for image in part]
@@ -98,7 +121,7 @@ def evaluate_detector(
             predictions.append(_predictions_of(detections))
         if progress is not None:
             progress(min(start + batch_size, len(images)), len(images))
-    return coco_metrics(labels, predictions, ontology.names)
+    return labels, predictions
 
 
 def coco_metrics(labels: Sequence[Labels], predictions: Sequence[Predictions], names: Sequence[str]) -> Evaluation:
@@ -118,18 +141,19 @@ def coco_metrics(labels: Sequence[Labels], predictions: Sequence[Predictions], n
     counts = np.bincount([a["category_id"] for a in dataset["annotations"] if not a["iscrowd"]], minlength=len(names))
     if not counts.any():
         return _nothing(names, len(labels))
-    precision, recall = _accumulate(dataset, results)
+    precision, recall = accumulate(dataset, results, _RECALL_AT)
     metrics = {
-        "AP": _mean(precision[..., 0]),
-        "AP50": _mean(precision[0, ..., 0]),
-        "AP75": _mean(precision[5, ..., 0]),
-        **{f"AP{size}": _mean(precision[..., row]) for size, row in _AREAS.items() if size},
-        "AR100": _mean(recall[..., 0]),
+        "AP": mean_measured(precision[..., 0]),
+        "AP50": mean_measured(precision[0, ..., 0]),
+        "AP75": mean_measured(precision[5, ..., 0]),
+        **{f"AP{size}": mean_measured(precision[..., row]) for size, row in _AREAS.items() if size},
+        **{f"AR{most}": mean_measured(recall[:, :, 0, place]) for place, most in enumerate(_RECALL_AT)},
+        **{f"AR{size}": mean_measured(recall[:, :, row, -1]) for size, row in _AREAS.items() if size},
     }
     per_category: dict[str, Mapping[str, float | int | None]] = {
         name: {
-            "AP": _mean(precision[:, :, row, 0]),
-            "AP50": _mean(precision[0, :, row, 0]),
+            "AP": mean_measured(precision[:, :, row, 0]),
+            "AP50": mean_measured(precision[0, :, row, 0]),
             "annotations": int(counts[row]),
         }
         for row, name in enumerate(names)
@@ -142,14 +166,15 @@ def coco_dataset(labels: Sequence[Labels], names: Sequence[str]) -> dict[str, An
     annotations: list[dict[str, Any]] = []
     for image_id, image in enumerate(labels, start=1):
         crowd = image.crowd if image.crowd is not None else np.zeros(len(image.classes), bool)
-        for box, class_id, is_crowd in zip(image.boxes_xyxy, image.classes, crowd, strict=True):
+        areas = image.areas_px if image.areas_px is not None else area(image.boxes_xyxy)
+        for box, class_id, is_crowd, area_px in zip(image.boxes_xyxy, image.classes, crowd, areas, strict=True):
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": image_id,
                     "category_id": int(class_id),
                     "bbox": _xywh(box),
-                    "area": float((box[2] - box[0]) * (box[3] - box[1])),
+                    "area": float(area_px),
                     "iscrowd": int(is_crowd),
                 }
             )
@@ -169,19 +194,32 @@ def coco_results(predictions: Sequence[Predictions]) -> list[dict[str, Any]]:
     ]
 
 
-def _accumulate(dataset: dict[str, Any], results: list[dict[str, Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Precision (10 IoUs, 101 recalls, K, 4 areas) and recall (10 IoUs, K, 4 areas); -1: nothing to measure."""
+def accumulate(
+    dataset: dict[str, Any], results: list[dict[str, Any]], max_detections: Sequence[int], *, federated: bool = False
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The curves behind the metrics; -1 where there is nothing to measure.
+
+    Args:
+        dataset: as `coco_dataset` gives it.
+        results: as `coco_results` gives them.
+        max_detections: per image and category, rising; precision is that with the last.
+        federated: by LVIS's rules; images and categories say more then, see `training.metrics.lvis`.
+
+    Returns:
+        Precision (10 IoUs, 101 recalls, K, 4 areas), recall (10 IoUs, K, 4 areas, M limits).
+    """
     from faster_coco_eval import COCO, COCOeval_faster  # half a second to import, not needed to read metrics
 
     truth = COCO(dataset)
-    evaluator = COCOeval_faster(truth, truth.loadRes(results), "bbox", extra_calc=False)
-    evaluator.params.maxDets = [MAX_DETECTIONS]
+    evaluator = COCOeval_faster(truth, truth.loadRes(results), "bbox", extra_calc=False, lvis_style=federated)
+    evaluator.params.maxDets = list(max_detections)
     evaluator.evaluate()
     evaluator.accumulate()
-    return np.asarray(evaluator.eval["precision"])[..., 0], np.asarray(evaluator.eval["recall"])[..., 0]
+    return np.asarray(evaluator.eval["precision"])[..., -1], np.asarray(evaluator.eval["recall"])
 
 
-def _mean(values: NDArray[Any]) -> float | None:
+def mean_measured(values: NDArray[Any]) -> float | None:
+    """The mean of what could be measured (the values above -1), or None."""
     measured = values[values > -1]
     if not measured.size:
         return None
@@ -190,7 +228,9 @@ def _mean(values: NDArray[Any]) -> float | None:
 
 
 def _nothing(names: Sequence[str], images: int) -> Evaluation:
-    keys = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
+    sizes = [size for size in _AREAS if size]
+    keys = ["AP", "AP50", "AP75", *(f"AP{size}" for size in sizes)]
+    keys += [*(f"AR{most}" for most in _RECALL_AT), *(f"AR{size}" for size in sizes)]
     return Evaluation(
         dict.fromkeys(keys), {name: {"AP": None, "AP50": None, "annotations": 0} for name in names}, images
     )
