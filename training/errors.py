@@ -31,3 +31,11 @@ class StateNotSaved(TrainingError):
 
 class CheckpointNotSaved(TrainingError):
     """A taught detector could not be written; the run can be resumed to try again."""
+
+
+class AdapterRefused(TrainingError, ValueError):
+    """A low-rank adapter is absent, broken or another detector's."""
+
+
+class PeerFailed(TrainingError):
+    """Another process of the same training failed; the text is its reason."""
