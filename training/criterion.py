@@ -2,34 +2,41 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.config import TrainConfig
+from training.denoising import Copies
 from training.layer_outputs import LayerOutputs, layer_outputs
 from training.matcher import Matches, giou, match
 from training.targets import PaddedTargets, Targets, pad_targets
 
-__all__ = ["CriterionConfig", "GroundingCriterion", "LayerOutputs", "Targets", "layer_outputs"]
+__all__ = ["CriterionConfig", "GroundingCriterion", "LayerOutputs", "Targets", "layer_outputs", "profile"]
+
+_WEIGHTS = ("cost_class", "cost_l1", "cost_giou", "loss_class", "loss_l1", "loss_giou", "encoder", "alpha", "gamma")
 
 
 @dataclass(frozen=True)
 class CriterionConfig:
     """Weights of the match and of the loss; the defaults are MM-Grounding-DINO's (arXiv:2401.02361, appendix)."""
 
+    class_cost: Literal["sum", "mean"] = "sum"  # over the prompt's tokens, or the mean of the phrase's tokens
     cost_class: float = 2.0  # binary focal cost of a match
     cost_l1: float = 5.0  # on cxcywh in [0, 1]
     cost_giou: float = 2.0
     loss_class: float = 1.0
     loss_l1: float = 5.0
     loss_giou: float = 2.0
+    encoder: float = 1.0  # of the proposals' terms
     alpha: float = 0.25  # focal balance: weight of a positive token
     gamma: float = 2.0  # focal focus
     iou_aware: bool = False  # a positive token's target is IoU^0.5 instead of 1, see `iou_aware_loss`
 
     def __post_init__(self) -> None:
-        weights = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "iou_aware"}
+        weights = {name: getattr(self, name) for name in _WEIGHTS}
         faults = [f"{name} is {value:g}, it must be 0 or more" for name, value in weights.items() if not value >= 0]
         if not self.alpha <= 1:
             faults.append(f"alpha is {self.alpha:g}, it must be at most 1")
@@ -37,11 +44,24 @@ class CriterionConfig:
             raise ValueError("Loss settings: " + "; ".join(faults) + ".")
 
 
+def profile(model_type: str, config: TrainConfig) -> CriterionConfig:
+    """The weights of the paper that `config.loss` names, or "auto" finds by the checkpoint's `model_type`.
+
+    "mm_grounding_dino" is arXiv:2401.02361; "grounding_dino" is arXiv:2303.05499, whose match prices a phrase by the
+    mean of its tokens; "iou_aware" has the weights of the former, but see `iou_aware_loss`.
+    """
+    family = config.loss if config.loss != "auto" else model_type.replace("-", "_")
+    if family == "grounding_dino":
+        return CriterionConfig(class_cost="mean", cost_class=1.0, loss_class=2.0, encoder=config.encoder_loss)
+    return CriterionConfig(iou_aware=family == "iou_aware", encoder=config.encoder_loss)
+
+
 class GroundingCriterion(nn.Module):
     """Classification, L1 and GIoU loss of the encoder's proposals and of every decoder layer, each matched by itself.
 
-    Follows MM-Grounding-DINO: every term is a sum over the batch divided by its number of labelled boxes, so that a
-    batch of unlike images weighs each box alike. Images without boxes teach what is absent.
+    Every term is a sum over the batch divided by its number of labelled boxes, so that a batch of unlike images
+    weighs each box alike. Images without boxes teach what is absent. Noised copies of the labels are not matched:
+    each answers for the box it is of, or for nothing.
     """
 
     def __init__(self, config: CriterionConfig) -> None:
@@ -49,7 +69,13 @@ class GroundingCriterion(nn.Module):
         self.config = config
 
     def forward(
-        self, layers: LayerOutputs, targets: Sequence[Targets], text_mask: Tensor, boxes_in_step: int | None = None
+        self,
+        layers: LayerOutputs,
+        targets: Sequence[Targets] | PaddedTargets,
+        text_mask: Tensor,
+        boxes_in_step: int | Tensor | None = None,
+        copies: Copies | None = None,
+        copied_in_step: int | Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Weighted terms whose sum is the loss.
 
@@ -59,35 +85,65 @@ class GroundingCriterion(nn.Module):
             text_mask: (B, T) bool, true for the tokens of the image's prompt with [CLS], [SEP] and '.'.
             boxes_in_step: labelled boxes to divide by where this batch is one part of a step, so that the parts add
                 up to the loss of the whole; None: those of this batch.
+            copies: what `layers.denoised_logits` are of.
+            copied_in_step: boxes of the step that were copied; None: those of this batch.
 
         Returns:
-            Scalars "class_0", "l1_0", "giou_0" of the first decoder layer up to the last, and "class_enc", "l1_enc",
-            "giou_enc" of the proposals.
+            Scalars "class_0", "l1_0", "giou_0" of the first decoder layer up to the last, "class_enc", "l1_enc",
+            "giou_enc" of the proposals, and "class_dn_0" and so on of the copies.
 
         Raises:
             ValueError: the number of targets, or the width of a positive map, does not fit the batch.
         """
-        padded = pad_targets(targets, text_mask)
-        divisor = padded.total if boxes_in_step is None else max(boxes_in_step, 1)
+        padded = targets if isinstance(targets, PaddedTargets) else pad_targets(targets, text_mask)
+        divisor = _at_least_one(padded.total if boxes_in_step is None else boxes_in_step)
+        named = dict(enumerate(zip(layers.logits, layers.boxes, strict=True)))
+        predictions = {str(index): _finite(*layer, padded.judged) for index, layer in named.items()}
+        predictions["enc"] = _finite(layers.encoder_logits, layers.encoder_boxes, padded.judged)
+        found = match(
+            list(predictions.values()), padded.boxes, padded.positive_map, padded.counts, padded.judged, self.config
+        )
         terms: dict[str, Tensor] = {}
-        for index, (logits, boxes) in enumerate(zip(layers.logits, layers.boxes, strict=True)):
-            terms |= self._layer(str(index), logits, boxes, padded, text_mask, divisor)
-        return terms | self._layer("enc", layers.encoder_logits, layers.encoder_boxes, padded, text_mask, divisor)
+        for (name, layer), matches in zip(predictions.items(), found, strict=True):
+            terms |= self._layer(name, layer, padded, matches, divisor)
+        for kind in ("class", "l1", "giou"):
+            terms[f"{kind}_enc"] = self.config.encoder * terms[f"{kind}_enc"]
+        return terms | ({} if copies is None else self._denoised(layers, padded, copies, copied_in_step))
+
+    def _denoised(
+        self, layers: LayerOutputs, targets: PaddedTargets, copies: Copies, copied_in_step: int | Tensor | None
+    ) -> dict[str, Tensor]:
+        # The weights of an image's positive copies sum to its copied boxes.
+        copied = (copies.weight * copies.positive).sum() if copied_in_step is None else copied_in_step
+        image, query = copies.positive.nonzero(as_tuple=True)
+        matches = Matches(image, query, copies.targets[image, query])
+        terms: dict[str, Tensor] = {}
+        for index, layer in enumerate(zip(layers.denoised_logits, layers.denoised_boxes, strict=True)):
+            finite = _finite(*layer, targets.judged)
+            terms |= self._layer(f"dn_{index}", finite, targets, matches, _at_least_one(copied), copies.weight)
+        return terms
 
     def _layer(
-        self, name: str, logits: Tensor, boxes: Tensor, targets: PaddedTargets, text_mask: Tensor, divisor: int
+        self,
+        name: str,
+        layer: tuple[Tensor, Tensor],
+        targets: PaddedTargets,
+        found: Matches,
+        divisor: int | Tensor,
+        weight: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        logits = logits.float().masked_fill(~text_mask[:, None], 0.0)  # -inf in a masked token would give NaN gradients
-        boxes = boxes.float()
-        found = match(logits, boxes, targets.boxes, targets.positive_map, targets.counts, text_mask, self.config)
+        """One layer's terms; `weight` is (B, Q)."""
+        logits, boxes = layer
+        weight = logits.new_ones(logits.shape[:2]) if weight is None else weight
         matched = boxes[found.image, found.query]  # (M, 4)
         wanted = targets.boxes[found.image, found.target]
+        matched_weight = weight[found.image, found.query]
         matched_giou, matched_iou = giou(matched, wanted)
-        classes = self._class_loss(logits, targets, found, matched_iou.detach()) * text_mask[:, None]
+        classes = self._class_loss(logits, targets, found, matched_iou.detach()) * targets.judged[:, None]
         return {
-            f"class_{name}": self.config.loss_class * classes.sum() / divisor,
-            f"l1_{name}": self.config.loss_l1 * (matched - wanted).abs().sum() / divisor,
-            f"giou_{name}": self.config.loss_giou * (1 - matched_giou).sum() / divisor,
+            f"class_{name}": self.config.loss_class * (classes.sum(-1) * weight).sum() / divisor,
+            f"l1_{name}": self.config.loss_l1 * ((matched - wanted).abs().sum(-1) * matched_weight).sum() / divisor,
+            f"giou_{name}": self.config.loss_giou * ((1 - matched_giou) * matched_weight).sum() / divisor,
         }
 
     def _class_loss(self, logits: Tensor, targets: PaddedTargets, found: Matches, iou: Tensor) -> Tensor:
@@ -117,3 +173,12 @@ def iou_aware_loss(logits: Tensor, positive: Tensor, quality: Tensor, alpha: flo
     with torch.no_grad():
         weight = torch.where(positive > 0, 1.0, (1 - alpha) * logits.sigmoid() ** gamma)
     return F.binary_cross_entropy_with_logits(logits, positive * quality.sqrt(), reduction="none") * weight
+
+
+def _finite(logits: Tensor, boxes: Tensor, judged: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits without -inf, which would give NaN gradients, and boxes, in float32."""
+    return logits.float().masked_fill(~judged[:, None], 0.0), boxes.float()
+
+
+def _at_least_one(count: int | Tensor) -> int | Tensor:
+    return count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1)

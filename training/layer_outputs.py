@@ -1,5 +1,6 @@
 """What a grounding detector says after its encoder and after each decoder layer, ready for the loss."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,21 @@ import torch
 from torch import Tensor
 
 _LOGIT_EPS = 1e-5  # as in the models' own box refinement
+
+
+@dataclass(frozen=True)
+class DecoderStates:
+    """What the decoder made of Q queries in its L layers, before the heads.
+
+    Attributes:
+        hidden: (B, L, Q, C).
+        references: (B, L, Q, 4) cxcywh in [0, 1], each layer's box, without a gradient.
+        initial: (B, Q, 4), the boxes the first layer began with.
+    """
+
+    hidden: Tensor
+    references: Tensor
+    initial: Tensor
 
 
 @dataclass(frozen=True)
@@ -20,16 +36,22 @@ class LayerOutputs:
         boxes: one (B, Q, 4) per decoder layer, cxcywh in [0, 1] of the unpadded image.
         encoder_logits: (B, Q, T) of the Q proposals that became the decoder's queries.
         encoder_boxes: (B, Q, 4) of the same proposals.
+        denoised_logits: one (B, D, T) per decoder layer, of D noised copies of the labels; empty without denoising.
+        denoised_boxes: one (B, D, 4) per decoder layer.
     """
 
     logits: list[Tensor]
     boxes: list[Tensor]
     encoder_logits: Tensor
     encoder_boxes: Tensor
+    denoised_logits: Sequence[Tensor] = ()
+    denoised_boxes: Sequence[Tensor] = ()
 
 
-def layer_outputs(model: Any, outputs: Any) -> LayerOutputs:
-    """The supervised layers of a plain transformers forward pass, without `labels`.
+def layer_outputs(
+    model: Any, outputs: Any, *, look_forward_twice: bool = True, copies: DecoderStates | None = None
+) -> LayerOutputs:
+    """The supervised layers of a plain transformers forward pass, without `labels`, in float32.
 
     Two things differ from what transformers feeds to its own loss (transformers 5.23,
     modeling_mm_grounding_dino.py). The encoder's term holds the chosen proposals themselves, so that the two-stage
@@ -39,6 +61,8 @@ def layer_outputs(model: Any, outputs: Any) -> LayerOutputs:
     Args:
         model: a `GroundingDinoForObjectDetection` or `MMGroundingDinoForObjectDetection`.
         outputs: what `model(pixel_values, input_ids, attention_mask, pixel_mask)` returned.
+        look_forward_twice: false: a layer's boxes teach that layer alone.
+        copies: what the decoder made of noised copies, see `training.denoising`.
 
     Raises:
         ValueError: the model is not two-stage, so there are no proposals to supervise.
@@ -47,12 +71,20 @@ def layer_outputs(model: Any, outputs: Any) -> LayerOutputs:
         raise ValueError("The detector has no proposal stage (config.two_stage is false). Use a two-stage checkpoint.")
     tokens = outputs.input_ids.shape[1]
     encoder_logits, encoder_boxes = _proposals(outputs, model.config.num_queries)
-    logits, boxes = _decoder_layers(model, outputs)
+    own = DecoderStates(
+        outputs.intermediate_hidden_states, outputs.intermediate_reference_points, outputs.init_reference_points
+    )
+    logits, boxes = _decoder_layers(model, outputs, own, look_forward_twice)
+    denoised_logits, denoised_boxes = (
+        ([], []) if copies is None else _decoder_layers(model, outputs, copies, look_forward_twice)
+    )
     return LayerOutputs(
         logits=[layer[..., :tokens] for layer in logits],
         boxes=boxes,
         encoder_logits=encoder_logits[..., :tokens],
         encoder_boxes=encoder_boxes,
+        denoised_logits=[layer[..., :tokens] for layer in denoised_logits],
+        denoised_boxes=denoised_boxes,
     )
 
 
@@ -63,29 +95,32 @@ def chosen_proposals(class_logits: Tensor, count: int) -> Tensor:
 
 def _proposals(outputs: Any, count: int) -> tuple[Tensor, Tensor]:
     chosen = chosen_proposals(outputs.enc_outputs_class, count)[..., None]  # (B, Q, 1)
-    logits = outputs.enc_outputs_class
+    logits = outputs.enc_outputs_class.float()
     logits = logits.gather(1, chosen.expand(-1, -1, logits.shape[-1]))
-    boxes = outputs.enc_outputs_coord_logits.gather(1, chosen.expand(-1, -1, 4)).sigmoid()
+    boxes = outputs.enc_outputs_coord_logits.gather(1, chosen.expand(-1, -1, 4)).float().sigmoid()
     return logits, boxes
 
 
-def _decoder_layers(model: Any, outputs: Any) -> tuple[list[Tensor], list[Tensor]]:
-    text = outputs.encoder_last_hidden_state_text
+def _decoder_layers(
+    model: Any, outputs: Any, states: DecoderStates, look_forward_twice: bool
+) -> tuple[list[Tensor], list[Tensor]]:
+    text = outputs.encoder_last_hidden_state_text.float()
     text_mask = _text_mask(outputs)
-    reference = _inverse_sigmoid(outputs.init_reference_points)
+    reference = _inverse_sigmoid(states.initial)
     logits: list[Tensor] = []
     boxes: list[Tensor] = []
-    for layer in range(outputs.intermediate_hidden_states.shape[1]):
-        hidden = outputs.intermediate_hidden_states[:, layer]
+    for layer in range(states.hidden.shape[1]):
+        hidden = states.hidden[:, layer].float()
         logits.append(
             model.class_embed[layer](vision_hidden_state=hidden, text_hidden_state=text, text_token_mask=text_mask)
         )
         box_logits = model.bbox_embed[layer](hidden) + reference
         boxes.append(box_logits.sigmoid())
-        next_reference = _inverse_sigmoid(outputs.intermediate_reference_points[:, layer])
-        # The decoder detached its reference; it refines from the hidden state before the last norm, so the value is
-        # taken from there and only the gradient from this layer's own prediction.
-        reference = next_reference + (box_logits - box_logits.detach())
+        reference = _inverse_sigmoid(states.references[:, layer])
+        if look_forward_twice:
+            # The decoder detached its reference; it refines from the hidden state before the last norm, so the value
+            # is taken from there and only the gradient from this layer's own prediction.
+            reference = reference + (box_logits - box_logits.detach())
     return logits, boxes
 
 
@@ -97,4 +132,4 @@ def _text_mask(outputs: Any) -> Tensor:
 
 
 def _inverse_sigmoid(boxes: Tensor) -> Tensor:
-    return torch.logit(boxes, eps=_LOGIT_EPS)
+    return torch.logit(boxes.float(), eps=_LOGIT_EPS)

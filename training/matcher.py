@@ -1,9 +1,12 @@
 """One-to-one assignment of predictions to labelled boxes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
@@ -11,6 +14,8 @@ from torch import Tensor
 class MatchCosts(Protocol):
     """The weights and the focal shape that a match is priced with; `CriterionConfig` is one."""
 
+    @property
+    def class_cost(self) -> Literal["sum", "mean"]: ...
     @property
     def cost_class(self) -> float: ...
     @property
@@ -32,44 +37,41 @@ class Matches:
     target: Tensor
 
 
-@torch.no_grad()
 def match(
-    logits: Tensor,
-    boxes: Tensor,
+    layers: Sequence[tuple[Tensor, Tensor]],
     target_boxes: Tensor,
     positive_map: Tensor,
-    counts: list[int],
+    counts: Sequence[int],
     text_mask: Tensor,
     costs: MatchCosts,
-) -> Matches:
-    """The cheapest one-to-one assignment in each image (Carion et al., arXiv:2005.12872, section 3.1).
-
-    The class cost is the binary focal cost summed over the prompt's tokens, as MM-Grounding-DINO prices it.
+) -> list[Matches]:
+    """The cheapest one-to-one assignment of each layer in each image (Carion et al., arXiv:2005.12872, section 3.1).
 
     Args:
-        logits: (B, Q, T), finite where `text_mask` is true.
-        boxes: (B, Q, 4) cxcywh.
+        layers: logits (B, Q, T), finite where `text_mask` is true, and boxes (B, Q, 4) cxcywh, of each layer.
         target_boxes: (B, N, 4) cxcywh, rows past an image's count are padding.
         positive_map: (B, N, T) float, 1 for the tokens that name the box.
         counts: labelled boxes of each image.
-        text_mask: (B, T) bool, false for padded tokens.
-        costs: weights of the three terms, and alpha and gamma of the focal cost.
+        text_mask: (B, T) bool, false for tokens that have no say.
+        costs: weights of the three terms, and the form, alpha and gamma of the class cost.
     """
-    price = costs.cost_class * _focal_cost(logits, positive_map, text_mask, costs.alpha, costs.gamma)
+    tables = torch.stack(
+        [prices(logits, boxes, target_boxes, positive_map, text_mask, costs) for logits, boxes in layers]
+    )
+    host = tables.cpu().numpy()  # one transfer for all layers: (L, B, Q, N)
+    return [_assigned(table, counts, target_boxes.device) for table in host]
+
+
+@torch.no_grad()
+def prices(
+    logits: Tensor, boxes: Tensor, target_boxes: Tensor, positive_map: Tensor, text_mask: Tensor, costs: MatchCosts
+) -> Tensor:
+    """What it costs to let each query answer for each labelled box, (B, Q, N); shapes as in `match`."""
+    price = costs.cost_class * _class_cost(logits, positive_map, text_mask, costs)
     price = price + costs.cost_l1 * torch.cdist(boxes, target_boxes, p=1)
     price = price - costs.cost_giou * giou(boxes[:, :, None], target_boxes[:, None])[0]
     # A model that starts badly may give an infinite price; the solver needs numbers, and the loss reports the trouble.
-    table = price.nan_to_num(nan=1e6, posinf=1e6, neginf=-1e6).cpu().numpy()  # (B, Q, N)
-    image: list[int] = []
-    query: list[int] = []
-    target: list[int] = []
-    for index, count in enumerate(counts):
-        rows, columns = linear_sum_assignment(table[index, :, :count])
-        image += [index] * len(rows)
-        query += rows.tolist()
-        target += columns.tolist()
-    image_index, query_index, target_index = torch.tensor([image, query, target], dtype=torch.long).to(logits.device)
-    return Matches(image_index, query_index, target_index)
+    return price.nan_to_num(nan=1e6, posinf=1e6, neginf=-1e6)
 
 
 def giou(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,9 +98,21 @@ def corners(boxes: Tensor) -> Tensor:
     return torch.cat([boxes[..., :2] - half, boxes[..., :2] + half], -1)
 
 
-def _focal_cost(logits: Tensor, positive_map: Tensor, text_mask: Tensor, alpha: float, gamma: float) -> Tensor:
+def _assigned(table: NDArray[np.float32], counts: Sequence[int], device: torch.device) -> Matches:
+    pairs = [linear_sum_assignment(prices[:, :count]) for prices, count in zip(table, counts, strict=True)]
+    image = np.repeat(np.arange(len(pairs)), [len(rows) for rows, _ in pairs])
+    query = np.concatenate([rows for rows, _ in pairs])
+    target = np.concatenate([columns for _, columns in pairs])
+    indices = torch.from_numpy(np.stack([image, query, target]).astype(np.int64)).to(device)
+    return Matches(*indices)
+
+
+def _class_cost(logits: Tensor, positive_map: Tensor, text_mask: Tensor, costs: MatchCosts) -> Tensor:
+    """(B, Q, N): summed over the prompt as MM-Grounding-DINO does, or the mean of a phrase's tokens."""
     scores = logits.sigmoid()
-    positive = alpha * (1 - scores) ** gamma * -(scores + 1e-12).log()
-    negative = (1 - alpha) * scores**gamma * -(1 - scores + 1e-12).log()
+    positive = costs.alpha * (1 - scores) ** costs.gamma * -(scores + 1e-12).log()
+    negative = (1 - costs.alpha) * scores**costs.gamma * -(1 - scores + 1e-12).log()
+    if costs.class_cost == "mean":
+        return (positive - negative) @ (positive_map / positive_map.sum(-1, keepdim=True).clamp(min=1)).mT
     negative = negative * text_mask[:, None]
-    return (positive - negative) @ positive_map.mT + negative.sum(-1, keepdim=True)  # (B, Q, N)
+    return (positive - negative) @ positive_map.mT + negative.sum(-1, keepdim=True)

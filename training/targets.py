@@ -14,10 +14,13 @@ class Targets:
     Attributes:
         boxes: (N, 4) float, cxcywh in [0, 1] of the image before padding.
         positive_map: (N, T) bool, true where a prompt token belongs to the box's phrase (to several spans if need be).
+        unknown_tokens: (T,) bool, the tokens of names that nobody has looked for on this image: they take no part in
+            the match and in the class loss. None: there are none.
     """
 
     boxes: Tensor
     positive_map: Tensor
+    unknown_tokens: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.boxes.ndim != 2 or self.boxes.shape[1] != 4:
@@ -27,10 +30,17 @@ class Targets:
             raise ValueError(f"A positive map for {len(self.boxes)} boxes must be ({len(self.boxes)}, T), not {shape}.")
         if not bool(self.positive_map.any(-1).all()):
             raise ValueError("A target box has no token in its positive map. Leave out boxes the prompt does not name.")
+        if self.unknown_tokens is not None:
+            if self.unknown_tokens.shape != self.positive_map.shape[1:]:
+                shape, width = tuple(self.unknown_tokens.shape), self.positive_map.shape[1]
+                raise ValueError(f"The unknown tokens of a prompt of {width} tokens must be ({width},), not {shape}.")
+            if bool((self.positive_map & self.unknown_tokens).any()):
+                raise ValueError("A token names a target box and is unknown. Only names without a box can be unknown.")
 
     def to(self, device: torch.device | str) -> "Targets":
         """The same targets on another device."""
-        return Targets(self.boxes.to(device), self.positive_map.to(device))
+        unknown = None if self.unknown_tokens is None else self.unknown_tokens.to(device)
+        return Targets(self.boxes.to(device), self.positive_map.to(device), unknown)
 
 
 @dataclass(frozen=True)
@@ -40,11 +50,13 @@ class PaddedTargets:
     Attributes:
         boxes: (B, N, 4) float.
         positive_map: (B, N, T) float, 0 or 1.
+        judged: (B, T) bool, the tokens whose scores are right or wrong: neither padding nor unknown.
         counts: real rows of each image.
     """
 
     boxes: Tensor
     positive_map: Tensor
+    judged: Tensor
     counts: list[int]
 
     @property
@@ -70,10 +82,13 @@ def pad_targets(targets: Sequence[Targets], text_mask: Tensor) -> PaddedTargets:
     most = max(counts, default=0)
     boxes = torch.full((images, most, 4), 0.5, device=text_mask.device)
     positive_map = torch.zeros((images, most, tokens), device=text_mask.device)
+    judged = text_mask.clone()
     for index, each in enumerate(targets):
         width = each.positive_map.shape[1]
         if width > tokens:
             raise ValueError(f"A positive map has {width} tokens, its batch only {tokens}. Use the batch's own prompt.")
         boxes[index, : counts[index]] = each.boxes
         positive_map[index, : counts[index], :width] = each.positive_map.float()
-    return PaddedTargets(boxes, positive_map, counts)
+        if each.unknown_tokens is not None:
+            judged[index, :width] &= ~each.unknown_tokens
+    return PaddedTargets(boxes, positive_map, judged, counts)

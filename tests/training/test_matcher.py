@@ -30,7 +30,7 @@ def test_each_box_takes_the_query_that_fits_its_place_and_name() -> None:
     targets = torch.tensor([[[0.8, 0.8, 0.1, 0.1], [0.2, 0.2, 0.1, 0.1]]])
     positive_map = torch.tensor([[[0.0, 0, 1, 0], [0, 1, 0, 0]]])
 
-    found = match(logits, boxes, targets, positive_map, [2], torch.ones(1, 4, dtype=torch.bool), COSTS)
+    (found,) = match([(logits, boxes)], targets, positive_map, [2], torch.ones(1, 4, dtype=torch.bool), COSTS)
 
     assert dict(zip(found.target.tolist(), found.query.tolist(), strict=True)) == {0: 2, 1: 0}
 
@@ -40,7 +40,8 @@ def test_padding_rows_are_never_matched() -> None:
     targets = torch.rand(2, 3, 4)
     positive_map = torch.ones(2, 3, 2)
 
-    found = match(torch.zeros(2, 5, 2), boxes, targets, positive_map, [3, 0], torch.ones(2, 2, dtype=torch.bool), COSTS)
+    mask = torch.ones(2, 2, dtype=torch.bool)
+    (found,) = match([(torch.zeros(2, 5, 2), boxes)], targets, positive_map, [3, 0], mask, COSTS)
 
     assert found.image.tolist() == [0, 0, 0]
     assert sorted(found.target.tolist()) == [0, 1, 2]
@@ -48,9 +49,8 @@ def test_padding_rows_are_never_matched() -> None:
 
 def test_more_boxes_than_queries_leaves_the_dearest_unmatched() -> None:
     targets = torch.tensor([[[0.2, 0.2, 0.1, 0.1], [0.9, 0.9, 0.1, 0.1]]])
-    found = match(
-        torch.zeros(1, 1, 1),
-        torch.tensor([[[0.9, 0.9, 0.1, 0.1]]]),
+    (found,) = match(
+        [(torch.zeros(1, 1, 1), torch.tensor([[[0.9, 0.9, 0.1, 0.1]]]))],
         targets,
         torch.ones(1, 2, 1),
         [2],
@@ -68,6 +68,6 @@ def test_a_masked_token_has_no_say_in_the_match() -> None:
     mask = torch.tensor([[True, True, False]])
     logits[0, 0, 2] = 9.0  # would make query 0 far too dear
 
-    found = match(logits, boxes, targets, positive_map, [1], mask, COSTS)
+    (found,) = match([(logits, boxes)], targets, positive_map, [1], mask, COSTS)
 
     assert found.query.tolist() == [0]

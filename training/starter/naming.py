@@ -26,11 +26,11 @@ def naming_losses(layers: LayerOutputs, targets: PaddedTargets, names: Tensor, c
     wanted = (targets.positive_map @ names.float().mT).argmax(-1)  # (B, N)
     text_mask = torch.ones(len(targets.boxes), names.shape[1], dtype=torch.bool)
     total = torch.zeros(())
-    for logits, boxes in zip(
-        [*layers.logits, layers.encoder_logits], [*layers.boxes, layers.encoder_boxes], strict=True
-    ):
-        logits = logits.float()
-        found = match(logits, boxes.float(), targets.boxes, targets.positive_map, targets.counts, text_mask, config)
+    logits_of = [logits.float() for logits in (*layers.logits, layers.encoder_logits)]
+    boxes_of = [boxes.float() for boxes in (*layers.boxes, layers.encoder_boxes)]
+    predictions = list(zip(logits_of, boxes_of, strict=True))
+    matches = match(predictions, targets.boxes, targets.positive_map, targets.counts, text_mask, config)
+    for logits, found in zip(logits_of, matches, strict=True):
         named = logits[found.image, found.query] @ share.mT  # (M, K)
         total = total + F.cross_entropy(named, wanted[found.image, found.target], reduction="sum") / targets.total
     return total

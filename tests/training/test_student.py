@@ -1,0 +1,109 @@
+"""The detector that learns, with everything on."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from tests.training.tiny_detectors import tiny_detector
+from training.config import TrainConfig
+from training.data import Batch
+from training.student import Student
+from training.targets import Targets
+
+CLS, SEP, STOP = 101, 102, 1012
+CONFIG = TrainConfig(denoising=8)  # a 12-query detector needs no hundred copies
+KINDS = ("class", "l1", "giou")
+
+
+def two_names(first: int, second: int) -> list[int]:
+    return [CLS, first, STOP, second, STOP, SEP]
+
+
+def targets(*tokens: tuple[int, ...], width: int = 6) -> Targets:
+    """One box per argument, named by the tokens at these positions."""
+    positive_map = torch.zeros(len(tokens), width, dtype=torch.bool)
+    for row, positions in enumerate(tokens):
+        positive_map[row, list(positions)] = True
+    boxes = torch.tensor([[0.3 + 0.2 * i, 0.4, 0.2, 0.3] for i in range(len(tokens))]).reshape(-1, 4)
+    return Targets(boxes, positive_map)
+
+
+def batch_of(*images: tuple[list[int], Targets], size: int = 64, seed: int = 0) -> Batch:
+    """Random pictures of one size with their prompts, padded to the longest."""
+    width = max(len(ids) for ids, _ in images)
+    input_ids = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in images])
+    pixels = torch.randn(len(images), 3, size, size, generator=torch.Generator().manual_seed(seed))
+    return Batch(
+        pixel_values=pixels,
+        pixel_mask=torch.ones(len(images), size, size, dtype=torch.int64),
+        input_ids=input_ids,
+        attention_mask=(input_ids > 0).long(),
+        targets=tuple(each for _, each in images),
+        image_ids=tuple(range(1, len(images) + 1)),
+    )
+
+
+def one_of(batch: Batch, index: int) -> Batch:
+    """An image of a batch by itself, without the padding of its prompt."""
+    here = slice(index, index + 1)
+    width = int(batch.attention_mask[index].sum())
+    return Batch(
+        batch.pixel_values[here],
+        batch.pixel_mask[here],
+        batch.input_ids[here, :width],
+        batch.attention_mask[here, :width],
+        batch.targets[here],
+        batch.image_ids[here],
+    )
+
+
+def student_of(kind: str = "mm", config: TrainConfig = CONFIG, model: Any = None) -> Student:
+    return Student(tiny_detector(kind) if model is None else model, config)
+
+
+MIXED = batch_of(
+    (two_names(7, 8), targets((1,), (3,), (3,))),
+    ([CLS, 9, 10, STOP, SEP], targets((1, 2), width=5)),
+    (two_names(9, 7), targets()),
+)
+
+
+@pytest.mark.parametrize("kind", ["mm", "original"])
+def test_there_are_terms_of_each_layer_of_the_proposals_and_of_the_copies(kind: str) -> None:
+    terms = student_of(kind)(MIXED)
+    assert set(terms) == {f"{term}_{layer}" for term in KINDS for layer in ("0", "1", "enc", "dn_0", "dn_1")}
+    assert all(term.ndim == 0 and torch.isfinite(term) for term in terms.values())
+
+
+@pytest.mark.parametrize("kind", ["mm", "original"])
+@pytest.mark.parametrize("loss", ["auto", "iou_aware"])
+def test_a_batch_of_unlike_images_is_the_sum_of_its_images(kind: str, loss: str) -> None:
+    student = student_of(kind, CONFIG.updated({"loss": loss}))
+    boxes, denoised = student.counted(MIXED)
+    assert (boxes, denoised) == (4, 4)
+    together = student(MIXED, boxes_in_step=4, denoised_in_step=4, seed=5)
+    alone = [student(one_of(MIXED, i), boxes_in_step=4, denoised_in_step=4, seed=5) for i in range(3)]
+    for name, term in together.items():
+        torch.testing.assert_close(sum(terms[name] for terms in alone), term, rtol=1e-4, atol=1e-5)
+    for name, term in student(MIXED, seed=5).items():  # by itself a batch divides by its own boxes
+        torch.testing.assert_close(term, together[name])
+
+
+@pytest.mark.parametrize("kind", ["mm", "original"])
+def test_gradient_reaches_every_parameter(kind: str) -> None:
+    student = student_of(kind)
+    torch.autograd.backward(list(student(MIXED).values()))
+    without = {name for name, value in student.named_parameters() if value.grad is None or not value.grad.any()}
+    assert without == set()
+
+
+@pytest.mark.parametrize("kind", ["mm", "original"])
+def test_a_batch_without_any_box_still_involves_every_parameter(kind: str) -> None:
+    # A process of several that did not would leave the others waiting.
+    student = student_of(kind)
+    terms = student(batch_of((two_names(7, 8), targets()), (two_names(9, 7), targets())))
+    assert {name for name, term in terms.items() if term.item() > 0} == {"class_0", "class_1", "class_enc"}
+    torch.autograd.backward(list(terms.values()))
+    assert [name for name, value in student.named_parameters() if value.grad is None] == []
+    assert all(torch.isfinite(value.grad).all() for value in student.parameters() if value.grad is not None)
