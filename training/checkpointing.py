@@ -19,7 +19,7 @@ from training.metrics.coco import Evaluation
 
 FORMAT = 1
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
-_FREE_TO_CHANGE = {"log_every", "save_every_s"}  # settings that do not touch the weights
+_FREE_TO_CHANGE = {"log_every", "save_every_s", "early_stop"}  # settings that do not touch a step
 
 
 @dataclass
@@ -35,6 +35,7 @@ class TrainingState:
         best: how good it was at `best_step`, None before the first validation after a step.
         best_weights: averaged weights at `best_step`.
         validated_step: step of the newest validation.
+        stale: validations since the best one.
     """
 
     step: int = 0
@@ -44,6 +45,7 @@ class TrainingState:
     best_step: int = 0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     validated_step: int = -1
+    stale: int = 0
 
 
 def save_state(
@@ -111,6 +113,7 @@ def load_state(
         best_step=facts["best_step"],
         best_weights=best_weights,
         validated_step=facts["validated_step"],
+        stale=facts["stale"],
     )
 
 

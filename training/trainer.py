@@ -16,13 +16,14 @@ from training.config import TrainConfig
 from training.criterion import CriterionConfig, GroundingCriterion, layer_outputs
 from training.data import Batch, prefetched, resized_to
 from training.ema import AveragedWeights, copy_into
-from training.errors import TrainingDiverged, TrainingError
+from training.errors import StateRefused, TrainingDiverged, TrainingError
 from training.metrics.coco import Evaluation
 from training.parameters import choose_trainable, optimizer_for, set_mode
 from training.precision import autocast, in_full_precision
+from training.processes import Processes
 from training.schedule import learning_rate, validation_period
 
-Event = Literal["step", "evaluation", "saved", "resumed"]
+Event = Literal["step", "evaluation", "saved", "resumed", "early_stop"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Progress:
 
     Attributes:
         event: "step" (an optimiser step is done), "evaluation" (the averaged weights were validated; at step 0 the
-            detector as it came), "saved" (the state is on the disk) or "resumed" (training goes on from there).
+            detector as it came), "saved" (the state is on the disk), "resumed" (training goes on from there) or
+            "early_stop" (the last one: the last `config.early_stop` validations found nothing better).
         step: finished steps.
         steps: steps in all.
         seconds: since training began, without the time between a break and its resumption.
@@ -69,6 +71,7 @@ def train(
     *,
     resume: Path | None = None,
     stop: Callable[[], bool] = lambda: False,
+    processes: Processes | None = None,
 ) -> Iterator[Progress]:
     """Teach `detector` in place, telling of each step, validation and saved state.
 
@@ -77,20 +80,25 @@ def train(
 
     Args:
         detector: its model is changed; afterwards it is in evaluation mode.
-        batches: makes the parts of a step, from 1; equal steps give equal parts. Called on a thread, ahead of time.
-        evaluate: measures the detector with the weights it holds when called: the averaged ones.
+        batches: makes the parts of a step, from 1, this process's share of them where there are several; equal steps
+            give equal parts. Called on a thread, ahead of time.
+        evaluate: measures the detector with the weights it holds when called: the averaged ones. Only the first
+            process is asked.
         config: where `validate_every` is 0, `max_validations` alone decides when to validate.
         resume: a file to keep the state in. Where it exists, training goes on from it and ends with the weights it
             would have had without the break (on the same CPU, bit for bit). None: nothing is kept.
         stop: asked before each step; when true, training ends after a last validation.
+        processes: those that take part, each calling this with equal arguments but for the batches; the step is the
+            one that a single process would do on all their images. None: this one alone.
 
     Raises:
         TrainingDiverged: the loss is no longer a number.
         StateRefused: `resume` holds the state of another detector or of other settings.
         StateNotSaved: the disk is full.
+        PeerFailed: another process failed.
         Exception: whatever `batches` or `evaluate` raise.
     """
-    loop = _Loop(detector, batches, evaluate, config, resume)
+    loop = _Loop(detector, batches, evaluate, config, resume, processes or Processes())
     try:
         yield from loop.run(stop)
     finally:
@@ -107,8 +115,10 @@ class _Loop:
         evaluate: Callable[[], Evaluation],
         config: TrainConfig,
         state_path: Path | None,
+        processes: Processes,
     ) -> None:
         self._detector, self._config, self._state_path = detector, config, state_path
+        self._processes = processes
         self._batches, self._evaluate = batches, evaluate
         self._model: nn.Module = detector.model
         self._trainable = choose_trainable(self._model, config)
@@ -124,26 +134,33 @@ class _Loop:
     def run(self, stop: Callable[[], bool]) -> Iterator[Progress]:
         config, state = self._config, self._state
         torch.set_num_threads(config.threads or self._threads_before)
+        self._begin_together()
         yield self._progress("resumed") if state.before else self._validate()
         if config.short_side_px:  # from here on: what came before was measured at the size it was made for
             self._detector.preprocessing = resized_to(self._detector.preprocessing, config.short_side_px)
         saved_at = time.monotonic()
         every = validation_period(config)
         set_mode(self._model, config)
-        for batches in prefetched(self._batches, range(state.step + 1, config.steps + 1)):
-            if stop():
+        left = range(0) if self._has_stalled() else range(state.step + 1, config.steps + 1)
+        for batches in prefetched(self._batches, left):
+            shares = self._processes.exchange(_Share.of(batches, stop()))
+            if any(share.stop for share in shares):
                 break
-            yield self._step(batches)
-            last = state.step == config.steps
-            if last or state.step % every == 0:
+            yield self._step(batches, shares)
+            if state.step == config.steps or state.step % every == 0:
                 yield self._validate()
-            if self._state_path is not None and (last or time.monotonic() - saved_at >= config.save_every_s):
+            last = state.step == config.steps or self._has_stalled()
+            if self._keeps_state and (last or time.monotonic() - saved_at >= config.save_every_s):
                 self._save()
                 yield self._progress("saved")
                 saved_at = time.monotonic()
+            if last:
+                break
         if state.validated_step != state.step:
             self._save()
             yield self._validate()
+        if self._has_stalled() and state.step < config.steps:
+            yield self._progress("early_stop")
 
     def finish(self) -> None:
         """Leave the best weights in the model, ready to detect."""
@@ -152,21 +169,40 @@ class _Loop:
         self._model.eval()
         torch.set_num_threads(self._threads_before)
 
-    def _step(self, batches: Sequence[Batch]) -> Progress:
-        state, config = self._state, self._config
+    @property
+    def _keeps_state(self) -> bool:
+        return self._state_path is not None and self._processes.leads
+
+    def _begin_together(self) -> None:
+        """Equal weights everywhere, whatever each process drew at random."""
+        steps = self._processes.exchange(self._state.step)
+        if len(set(steps)) > 1:
+            raise StateRefused(f"The processes resume at different steps ({steps}). Let all read the same state file.")
+        self._processes.equalize(self._trainable.values())
+        if not self._state.step:
+            self._processes.equalize(self._average.values.values())
+
+    def _has_stalled(self) -> bool:
+        return 0 < self._config.early_stop <= self._state.stale
+
+    def _step(self, batches: Sequence[Batch], shares: Sequence["_Share"]) -> Progress:
+        state, config, processes = self._state, self._config, self._processes
         step = state.step + 1
-        torch.manual_seed(config.seed * 1_000_003 + step)  # dropout's draws, the same after a resumption
+        # dropout's draws, the same after a resumption and others in each process
+        torch.manual_seed((config.seed * 1_000_003 + step) * processes.count + processes.rank)
         rate = learning_rate(step, config)
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group["share"]
         losses: dict[str, float] = {}
-        boxes = sum(len(target.boxes) for batch in batches for target in batch.targets)
+        boxes = sum(share.boxes for share in shares)
         for batch in batches:
             for name, value in self._backward(batch, boxes, step).items():
                 losses[name] = losses.get(name, 0.0) + value
+        losses = _sum(processes.exchange(losses))
+        processes.add_gradients(self._trainable.values())
         norm = nn.utils.clip_grad_norm_(self._trainable.values(), config.clip)
         if not math.isfinite(float(norm)):
-            ids = [id_ for batch in batches for id_ in batch.image_ids]
+            ids = [id_ for share in shares for id_ in share.image_ids]
             raise _diverged("gradient", float(norm), step, ids, config)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
@@ -202,18 +238,21 @@ class _Loop:
     def _validate(self) -> Progress:
         state = self._state
         with self._average.applied():
-            found = self._evaluate()
+            found = self._processes.exchange(self._evaluate() if self._processes.leads else None)[0]
+        assert found is not None
         set_mode(self._model, self._config)
         state.validated_step = state.step
         if state.step == 0:
             state.before = found
         elif state.best is None or _rank(found) > _rank(state.best):
-            state.best, state.best_step = found, state.step
+            state.best, state.best_step, state.stale = found, state.step, 0
             state.best_weights = {name: value.clone() for name, value in self._average.values.items()}
+        else:
+            state.stale += 1
         return self._progress("evaluation", evaluation=found)
 
     def _save(self) -> None:
-        if self._state_path is not None:
+        if self._state_path is not None and self._processes.leads:
             save_state(self._state_path, self._state, self._config, self._trainable, self._average, self._optimizer)
 
     def _progress(self, event: Event, **more: Any) -> Progress:
@@ -222,6 +261,29 @@ class _Loop:
         eta = state.seconds / state.step * (steps - state.step) if state.step else None
         more |= {"before": state.before, "best": state.best, "best_step": state.best_step}
         return Progress(event, state.step, steps, state.seconds, eta, **more)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What one process tells the others before a step."""
+
+    stop: bool
+    boxes: int
+    image_ids: tuple[int, ...]
+
+    @classmethod
+    def of(cls, batches: Sequence[Batch], stop: bool) -> "_Share":
+        boxes = sum(len(target.boxes) for batch in batches for target in batch.targets)
+        return cls(stop, boxes, tuple(id_ for batch in batches for id_ in batch.image_ids))
+
+
+def _sum(terms: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Terms of equal names added up."""
+    total: dict[str, float] = {}
+    for part in terms:
+        for name, value in part.items():
+            total[name] = total.get(name, 0.0) + value
+    return total
 
 
 def _rank(evaluation: Evaluation) -> tuple[float, float]:
