@@ -1,5 +1,6 @@
 """What pages, commands and training read; every count is counted, none is kept."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -55,7 +56,11 @@ class ImagesPage:
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """An image to learn from: it has annotations, or a person said that it shows nothing (done and empty)."""
+    """An image to learn from: it has annotations, or a person said that it shows nothing (done and empty).
+
+    What an image has no box of may be on it all the same, unless it is `done`, or every prediction of that category
+    was rejected on it (`absent_ids`).
+    """
 
     id: int
     path: str
@@ -67,6 +72,14 @@ class LabelledImage:
     category_ids: NDArray[np.int64]  # (N,) Category.id
     rles: list[Rle | None]  # N
     iscrowd: NDArray[np.bool_]  # (N,)
+    done: bool = False  # labelled completely: a person marked it, or it was imported with its labels
+    absent_ids: frozenset[int] = frozenset()  # of an image that is not done: the categories a person turned down
+
+    def absent_of(self, category_ids: Iterable[int]) -> frozenset[int]:
+        """Those of `category_ids` that are known not to be on the image."""
+        if self.done:
+            return frozenset(category_ids) - set(self.category_ids.tolist())
+        return self.absent_ids.intersection(category_ids)
 
 
 def datasets(session: Session) -> list[DatasetSummary]:
@@ -186,7 +199,7 @@ def category_json(category: Category) -> dict[str, Any]:
 
 
 def labelled_images(session: Session, dataset_id: int, split: Split | None = None) -> list[LabelledImage]:
-    """The images to learn from or to be measured on, in import order; two statements.
+    """The images to learn from or to be measured on, in import order; three statements.
 
     Args:
         session: to read from.
@@ -198,7 +211,15 @@ def labelled_images(session: Session, dataset_id: int, split: Split | None = Non
     if split is not None:
         conditions.append(Image.split == split)
     images = session.execute(
-        select(Image.id, Image.path, Image.file_name, Image.width, Image.height, Image.split)
+        select(
+            Image.id,
+            Image.path,
+            Image.file_name,
+            Image.width,
+            Image.height,
+            Image.split,
+            Image.done_at.is_not(None).label("done"),
+        )
         .where(*conditions)
         .order_by(Image.position)
     ).all()
@@ -220,7 +241,8 @@ def labelled_images(session: Session, dataset_id: int, split: Split | None = Non
     )
     for image_id, *label in session.execute(query):
         labels[image_id].append(tuple(label))
-    return [_labelled(row, labels[row.id]) for row in images]
+    absent = _turned_down(session, conditions)
+    return [_labelled(row, labels[row.id], frozenset(absent.get(row.id, ()))) for row in images]
 
 
 def annotation_order() -> tuple[Any, ...]:
@@ -231,7 +253,23 @@ def annotation_order() -> tuple[Any, ...]:
 _Label = tuple[Any, ...]  # category_id, x1, y1, x2, y2, rle, iscrowd
 
 
-def _labelled(row: Any, labels: list[_Label]) -> LabelledImage:
+def _turned_down(session: Session, conditions: Sequence[ColumnElement[bool]]) -> dict[int, list[int]]:
+    """Of each image that is not done, the categories without annotation whose predictions were all rejected."""
+    of_category = (Annotation.image_id == Prediction.image_id, Annotation.category_id == Prediction.category_id)
+    query = (
+        select(Prediction.image_id, Prediction.category_id)
+        .join(Image, Image.id == Prediction.image_id)
+        .where(*conditions, Image.done_at.is_(None), ~exists().where(*of_category).correlate(Prediction))
+        .group_by(Prediction.image_id, Prediction.category_id)
+        .having(func.max(Prediction.state) == "rejected", func.min(Prediction.state) == "rejected")
+    )
+    found: dict[int, list[int]] = {}
+    for image_id, category_id in session.execute(query):
+        found.setdefault(image_id, []).append(category_id)
+    return found
+
+
+def _labelled(row: Any, labels: list[_Label], absent_ids: frozenset[int]) -> LabelledImage:
     return LabelledImage(
         row.id,
         row.path,
@@ -243,6 +281,8 @@ def _labelled(row: Any, labels: list[_Label]) -> LabelledImage:
         category_ids=np.array([label[0] for label in labels], np.int64),
         rles=[label[5] for label in labels],
         iscrowd=np.array([label[6] for label in labels], np.bool_),
+        done=bool(row.done),
+        absent_ids=absent_ids,
     )
 
 

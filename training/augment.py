@@ -48,15 +48,19 @@ class Augmentation:
     crop: float = 0.0
     color: float = 0.0
 
-    def __call__(self, example: Example, rng: np.random.Generator) -> Example:
-        """The example changed by draws from `rng`, whose number does not depend on the outcome of earlier ones."""
-        if rng.random() < self.crop:
+    def __call__(
+        self, example: Example, rng: np.random.Generator, *, flips: bool = True, crops: bool = True
+    ) -> tuple[Example, bool]:
+        """The example changed by draws from `rng`, and whether it was mirrored; `flips` and `crops` allow it."""
+        crop, flip = rng.random(2)
+        if crops and crop < self.crop:
             example = randomly_cropped(example, rng)
-        if rng.random() < self.flip:
+        is_mirrored = bool(flips and flip < self.flip)
+        if is_mirrored:
             example = mirrored(example)
         if self.color:
             example = recolored(example, *rng.uniform(1 - self.color, 1 + self.color, 2))
-        return without_slivers(example)
+        return without_slivers(example), is_mirrored
 
 
 def mirrored(example: Example) -> Example:

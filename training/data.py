@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from annotations.queries import LabelledImage
 from common.images import read_indexed
 from engine.preprocessing import Preprocessing
 from training.augment import Augmentation, Example
 from training.config import TrainConfig
-from training.criterion import Targets
-from training.vocabulary import PromptSampler, SampledPrompt
+from training.samples import SampledPrompt
+from training.sources import Mixture, Source
+from training.targets import Targets
 
 T = TypeVar("T")
 
@@ -37,6 +37,7 @@ class Batch:
         attention_mask: (B, T) int64, 1 on the image's own prompt.
         targets: boxes and their tokens, one an image.
         image_ids: of the dataset, for error messages.
+        texts: the prompt of each image, for people to read.
     """
 
     pixel_values: Tensor
@@ -45,6 +46,7 @@ class Batch:
     attention_mask: Tensor
     targets: tuple[Targets, ...]
     image_ids: tuple[int, ...]
+    texts: tuple[str, ...] = ()
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
@@ -55,72 +57,98 @@ class Batch:
             self.attention_mask.to(device),
             tuple(target.to(device) for target in self.targets),
             self.image_ids,
+            self.texts,
         )
 
 
 class BatchMaker:
     """Makes the batch of any step: equal seeds give equal batches, whatever was asked for before.
 
-    So a run that resumes at step 200 sees what an unbroken one would have seen.
+    So a run that resumes at step 200 sees what an unbroken one would have seen. Every image has draws of its own, so
+    that several processes, each making its part of a step, together make what one process would.
     """
 
     def __init__(
         self,
-        images: Sequence[LabelledImage],
-        prompts: PromptSampler,
+        sources: Sequence[Source],
         preprocessing: Preprocessing,
         config: TrainConfig,
+        *,
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
-        self._images = images
-        self._prompts = prompts
+        """Args:
+        sources: where the images come from; those without items or share are left out.
+        preprocessing: the detector's own; training goes around its size.
+        config: the settings, `batch_size` counts the images of all processes.
+        rank: which of the processes this is, from 0.
+        processes: how many share each step.
+        """
+        self._mixture = Mixture(sources, config.seed)
         self._scales = scales(preprocessing, config.sizes_px)
         self._augment = Augmentation(config.flip, config.crop, config.color)
         self._config = config
+        self._rank, self._processes = rank, processes
 
     def __call__(self, step: int) -> list[Batch]:
-        """The images of a step (from 1), in `config.accumulate` parts.
+        """This process's images of a step (from 1), in up to `config.accumulate` parts; none where it has no image.
 
         Raises:
             ImageRefused: an image can't be read, or is not of the size it was labelled at.
         """
-        rng = np.random.default_rng([self._config.seed, step])
-        chosen = self.images_of(step)
-        size = math.ceil(len(chosen) / self._config.accumulate)
+        rng = np.random.default_rng([self._config.seed, step, 5])
         scale = self._scales[int(rng.integers(len(self._scales)))]  # one size a step: little is padded
-        return [self._batch(chosen[start : start + size], scale, rng) for start in range(0, len(chosen), size)]
+        places = self._places(step)
+        count = len(places)
+        mine = places[self._rank * count // self._processes : (self._rank + 1) * count // self._processes]
+        size = max(1, math.ceil(len(mine) / self._config.accumulate))
+        return [self._batch(mine[start : start + size], scale) for start in range(0, len(mine), size)]
 
-    def images_of(self, step: int) -> list[LabelledImage]:
-        """Every image comes once before any comes again, in a new order each time."""
-        count = len(self._images)
-        first = (step - 1) * self._config.batch_size
-        places = range(first, first + self._config.batch_size)
-        orders = {epoch: self._order(epoch) for epoch in {place // count for place in places}}
-        return [self._images[orders[place // count][place % count]] for place in places]
+    def images_of(self, step: int) -> list[Any]:
+        """The items of a step, those of the other processes too."""
+        return [self._mixture[place][1] for place in self._places(step)]
 
-    def _order(self, epoch: int) -> list[int]:
-        rng = np.random.default_rng([self._config.seed, epoch, 1])
-        order: list[int] = rng.permutation(len(self._images)).tolist()
-        return order
+    def _places(self, step: int) -> range:
+        return range((step - 1) * self._config.batch_size, step * self._config.batch_size)
 
-    def _batch(self, images: Sequence[LabelledImage], scale: Preprocessing, rng: np.random.Generator) -> Batch:
-        examples = [self._augment(_example(image), rng) for image in images]
-        prompts = [self._prompts(set(example.classes.tolist()), rng) for example in examples]
-        pixel_values, pixel_mask, _ = scale.resize_batch([example.image for example in examples])
-        input_ids, attention_mask = _padded([prompt.input_ids for prompt in prompts])
-        targets = tuple(targets_of(example, prompt) for example, prompt in zip(examples, prompts, strict=True))
-        ids = tuple(image.id for image in images)
-        return Batch(pixel_values, pixel_mask, input_ids, attention_mask, targets, ids)
+    def _batch(self, places: Sequence[int], scale: Preprocessing) -> Batch:
+        visits = [self._visit(place) for place in places]
+        pixel_values, pixel_mask, _ = scale.resize_batch([visit.example.image for visit in visits])
+        input_ids, attention_mask = _padded([visit.prompt.input_ids for visit in visits])
+        targets = tuple(targets_of(visit.example, visit.prompt) for visit in visits)
+        ids, texts = (tuple(visit.image_id for visit in visits), tuple(visit.prompt.text for visit in visits))
+        return Batch(pixel_values, pixel_mask, input_ids, attention_mask, targets, ids, texts)
+
+    def _visit(self, place: int) -> "_Visit":
+        rng = np.random.default_rng([self._config.seed, place, 4])
+        source, item = self._mixture[place]
+        sample = source.text.sample(item, rng)
+        pixels = read_indexed(Path(sample.path), *sample.size_wh)
+        example = Example(pixels, sample.boxes_xyxy, sample.labels)
+        example, mirrored = self._augment(example, rng, flips=sample.flips, crops=sample.crops)
+        return _Visit(sample.image_id, example, sample.prompt(example.classes, mirrored, rng))
+
+
+@dataclass(frozen=True)
+class _Visit:
+    """An image as it is shown this time."""
+
+    image_id: int
+    example: Example
+    prompt: SampledPrompt
 
 
 def targets_of(example: Example, prompt: SampledPrompt) -> Targets:
-    """Boxes as cxcywh in [0, 1] of the unpadded image; a box whose category the prompt leaves out is no target."""
-    named = [row for row, class_id in enumerate(example.classes.tolist()) if class_id in prompt.positive_map]
+    """Boxes as cxcywh in [0, 1] of the unpadded image; a box whose label the prompt leaves out is no target."""
+    known, which = np.unique(example.classes, return_inverse=True)
+    named = np.isin(known, list(prompt.positive_map))[which]
     height, width = example.size_hw
     x1, y1, x2, y2 = torch.from_numpy(example.boxes_xyxy[named]).float().unbind(-1)
     boxes = torch.stack([(x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height], -1)
-    rows = [prompt.positive_map[int(example.classes[row])] for row in named]
-    maps = torch.stack(rows) if rows else torch.zeros(0, len(prompt.input_ids), dtype=torch.bool)
-    return Targets(boxes, maps)
+    nothing = torch.zeros(len(prompt.input_ids), dtype=torch.bool)
+    rows = [prompt.positive_map.get(label, nothing) for label in known.tolist()]
+    maps = torch.stack(rows)[torch.from_numpy(which[named])] if rows else nothing.new_zeros(0, len(nothing))
+    return Targets(boxes, maps, prompt.unknown_tokens)
 
 
 def scales(preprocessing: Preprocessing, sizes_px: Sequence[int]) -> list[Preprocessing]:
@@ -147,12 +175,6 @@ def prefetched(make: Callable[[int], T], steps: range, ahead: int = 2) -> Iterat
             yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _example(image: LabelledImage) -> Example:
-    single = ~image.iscrowd  # a crowd's box holds many objects and is no example of one
-    pixels = read_indexed(Path(image.path), image.width, image.height)
-    return Example(pixels, image.boxes_xyxy[single], image.category_ids[single])
 
 
 def _padded(prompts: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ _LEAST_TO_HOLD_OUT_FROM = 8  # with fewer images all are learnt from, and measur
 
 @dataclass(frozen=True)
 class LabelledDataset:
-    """Images with their labels; their `category_ids` are indices into the ontology.
+    """Images with their labels; their `category_ids` and `absent_ids` are indices into the ontology.
 
     Attributes:
         id: of the dataset in the database.
@@ -69,7 +69,11 @@ def read_dataset(session: Session, name: str) -> LabelledDataset:
     index = {row.id: position for position, row in enumerate(rows)}
     ontology = ontology_of(rows)
     images = tuple(
-        replace(image, category_ids=np.array([index[int(id_)] for id_ in image.category_ids], np.int64))
+        replace(
+            image,
+            category_ids=np.array([index[int(id_)] for id_ in image.category_ids], np.int64),
+            absent_ids=frozenset(index[id_] for id_ in image.absent_ids),
+        )
         for image in labelled_images(session, dataset.id, None)
     )
     return LabelledDataset(dataset.id, name, ontology, images)
@@ -161,6 +165,8 @@ def _image_to_json(image: LabelledImage) -> dict[str, Any]:
         "boxes_xyxy": image.boxes_xyxy.tolist(),
         "classes": image.category_ids.tolist(),
         "iscrowd": image.iscrowd.tolist(),
+        "done": image.done,
+        "absent": sorted(image.absent_ids),
     }
 
 
@@ -178,4 +184,6 @@ def _image_from_json(facts: dict[str, Any]) -> LabelledImage:
         category_ids=classes,
         rles=[None] * len(boxes),
         iscrowd=np.array(facts["iscrowd"], np.bool_),
+        done=facts.get("done", False),
+        absent_ids=frozenset(facts.get("absent", ())),
     )

@@ -28,6 +28,7 @@ from training.reporting import Reporter, Say, silence
 from training.run_folder import Plan, RunFolder
 from training.schedule import validation_period
 from training.signs import heartbeat, stop_signals
+from training.sources import Source
 from training.trainer import Progress, train
 from training.vocabulary import PromptSampler
 
@@ -242,7 +243,7 @@ def _batches(
     prompts = PromptSampler(ontology, detector.tokenizer, config.mode, config.negatives, max_tokens)
     own = detector.preprocessing
     preprocessing = resized_to(own, config.short_side_px) if config.short_side_px else own
-    return BatchMaker(splits.train, prompts, preprocessing, config)
+    return BatchMaker([Source(splits.train, prompts)], preprocessing, config)
 
 
 def _evaluation(

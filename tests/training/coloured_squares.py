@@ -16,6 +16,7 @@ from tests.tiny_checkpoint import Backbone, tiny_model, tiny_tokenizer
 from training.config import TrainConfig
 from training.data import BatchMaker, resized_to
 from training.metrics.coco import evaluate_detector
+from training.sources import Source
 from training.trainer import Progress, train
 from training.vocabulary import PromptSampler
 
@@ -45,13 +46,18 @@ def teach(
     **more: Any,
 ) -> Iterator[Progress]:
     """`training.trainer.train` on these images, validated on themselves unless others are given."""
+    measured = images if validation is None else validation
+    batches = batches_of(detector, images, config)
+    return train(detector, batches, lambda: evaluate_detector(detector, measured, ONTOLOGY), config, **more)
+
+
+def batches_of(detector: GroundingDetector, images: list[LabelledImage], config: TrainConfig) -> BatchMaker:
+    """The batches of all these images, at the size the taught detector will work at."""
     max_tokens = int(detector.model.config.max_text_len)
     prompts = PromptSampler(ONTOLOGY, detector.tokenizer, config.mode, config.negatives, max_tokens)
     own = detector.preprocessing
     preprocessing = resized_to(own, config.short_side_px) if config.short_side_px else own
-    batches = BatchMaker(images, prompts, preprocessing, config)
-    measured = images if validation is None else validation
-    return train(detector, batches, lambda: evaluate_detector(detector, measured, ONTOLOGY), config, **more)
+    return BatchMaker([Source(images, prompts)], preprocessing, config)
 
 
 def tiny_grounding_detector(backbone: Backbone = "resnet", seed: int = 0) -> GroundingDetector:
@@ -102,4 +108,5 @@ def labelled(
         category_ids=np.array(classes, np.int64),
         rles=[None] * len(boxes),
         iscrowd=np.zeros(len(boxes), np.bool_),
+        done=True,
     )

@@ -9,10 +9,12 @@ import torch
 from common.images import ImageRefused
 from engine.ontology import Category, Ontology
 from engine.preprocessing import Preprocessing
+from engine.prompts import pack
 from tests.tiny_checkpoint import tiny_tokenizer
 from tests.training.coloured_squares import COLOURS, ONTOLOGY, QUICK, labelled, squares
 from training.config import TrainConfig
 from training.data import Batch, BatchMaker, prefetched, scales
+from training.sources import Source
 from training.vocabulary import OTHER_NAMES, PromptSampler
 
 TOKENIZER = tiny_tokenizer()
@@ -21,7 +23,7 @@ SIZES = Preprocessing(96, 160)
 
 def maker(folder: Path, config: TrainConfig = QUICK, count: int = 7) -> BatchMaker:
     prompts = PromptSampler(ONTOLOGY, TOKENIZER, config.mode, config.negatives)
-    return BatchMaker(squares(folder, count), prompts, SIZES, config)
+    return BatchMaker([Source(squares(folder, count), prompts)], SIZES, config)
 
 
 def assert_equal(first: Batch, second: Batch) -> None:
@@ -75,7 +77,7 @@ def test_a_full_image_box_stays_one_when_its_image_is_padded(tmp_path: Path) -> 
     square = squares(tmp_path, 1)[0]
     images = [labelled(i.id, i.path, i.width, i.height, [[0, 0, i.width, i.height]], [0]) for i in (wide, square)]
     prompts = PromptSampler(ONTOLOGY, TOKENIZER, "closed", 0)
-    (batch,) = BatchMaker(images, prompts, SIZES, replace(QUICK, flip=0.0))(1)
+    (batch,) = BatchMaker([Source(images, prompts)], SIZES, replace(QUICK, flip=0.0))(1)
     assert len(set(batch.pixel_mask[:, 0].sum(-1).tolist())) == 2  # one of them is padded
     for target in batch.targets:
         torch.testing.assert_close(target.boxes, torch.tensor([[0.5, 0.5, 1.0, 1.0]]))
@@ -145,14 +147,14 @@ def words(input_ids: tuple[int, ...]) -> list[str]:
 def test_a_closed_prompt_names_every_category_in_order() -> None:
     sampler = PromptSampler(ONTOLOGY, TOKENIZER, "closed", 10)
     for seed in range(3):
-        prompt = sampler({1}, np.random.default_rng(seed))
+        prompt = sampler({1}, {0}, np.random.default_rng(seed))
         assert words(prompt.input_ids) == ["blue ball", "red car"]
         assert set(prompt.positive_map) == {0, 1}
 
 
 def test_a_vocabulary_prompt_hides_what_is_there_among_what_is_not() -> None:
     sampler = PromptSampler(ONTOLOGY, TOKENIZER, "vocabulary", 5)
-    prompts = [sampler({1}, np.random.default_rng(seed)) for seed in range(20)]
+    prompts = [sampler({1}, {0}, np.random.default_rng(seed)) for seed in range(20)]
     named = [words(prompt.input_ids) for prompt in prompts]
     assert all("red car" in names and 2 <= len(names) <= 6 for names in named)
     assert len({names.index("red car") for names in named}) > 2  # its place tells nothing
@@ -165,15 +167,26 @@ def test_a_vocabulary_prompt_hides_what_is_there_among_what_is_not() -> None:
 
 def test_an_image_that_shows_nothing_still_has_a_prompt() -> None:
     for negatives in (0, 3):
-        prompt = PromptSampler(ONTOLOGY, TOKENIZER, "vocabulary", negatives)(set(), np.random.default_rng(0))
+        prompt = PromptSampler(ONTOLOGY, TOKENIZER, "vocabulary", negatives)(set(), {0, 1}, np.random.default_rng(0))
         assert words(prompt.input_ids)
 
 
+TWO_PHRASES = Ontology((Category("car", ("red car", "blue car")), Category("cat")))
+
+
 def test_one_of_several_phrases_is_drawn_each_time() -> None:
-    ontology = Ontology((Category("car", ("red car", "blue car")), Category("cat")))
-    sampler = PromptSampler(ontology, TOKENIZER, "closed", 0)
-    drawn = {words(sampler({0}, np.random.default_rng(seed)).input_ids)[0] for seed in range(10)}
-    assert drawn == {"red car", "blue car"}
+    sampler = PromptSampler(TWO_PHRASES, TOKENIZER, "vocabulary", 0)
+    drawn = [words(sampler({0}, {1}, np.random.default_rng(seed)).input_ids) for seed in range(10)]
+    assert sorted(map(tuple, {tuple(names) for names in drawn})) == [("blue car",), ("red car",)]
+
+
+def test_a_closed_prompt_holds_all_phrases_as_when_it_is_measured() -> None:
+    prompt = PromptSampler(TWO_PHRASES, TOKENIZER, "closed", 0)({0}, {1}, np.random.default_rng(0))
+    (asked,) = pack(TWO_PHRASES, TOKENIZER)
+    assert prompt.input_ids == asked.prompt.input_ids
+    assert prompt.text == "red car. blue car. cat."
+    # [CLS] red car . blue car . cat . [SEP]: a car is named by both phrases
+    assert prompt.positive_map[0].int().tolist() == [0, 1, 1, 0, 1, 1, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("mode", ["closed", "vocabulary"])
@@ -181,7 +194,7 @@ def test_what_does_not_fit_into_a_prompt_loses_its_boxes_too(mode: str) -> None:
     ontology = Ontology.from_names([f"cat {index}" for index in range(30)])
     sampler = PromptSampler(ontology, TOKENIZER, mode, 10, max_tokens=40)  # type: ignore[arg-type]
     for seed in range(5):
-        prompt = sampler({3, 29}, np.random.default_rng(seed))
+        prompt = sampler({3, 29}, {*range(30)} - {3, 29}, np.random.default_rng(seed))
         assert len(prompt.input_ids) <= 40
         assert set(prompt.positive_map) & {3, 29}
 
@@ -189,7 +202,7 @@ def test_what_does_not_fit_into_a_prompt_loses_its_boxes_too(mode: str) -> None:
 def test_names_beside_the_dataset_are_never_its_own() -> None:
     ontology = Ontology((Category("Walrus", ("sea cow",)), Category("x", ("igloo",))))
     sampler = PromptSampler(ontology, TOKENIZER, "vocabulary", 100)
-    named = words(sampler({0}, np.random.default_rng(0)).input_ids)
+    named = words(sampler({0}, {1}, np.random.default_rng(0)).input_ids)
     assert "walrus" not in named
     assert named.count("igloo") <= 1
     assert len(set(OTHER_NAMES)) == len(OTHER_NAMES)
