@@ -23,6 +23,7 @@ from engine.errors import WeightsMissing
 from tests.training.workspaces import Bench, add_squares, make_bench
 from training.errors import CheckpointNotSaved, ConfigRefused, JobRefused, NothingToTrain
 from training.job import resume_training, run_training
+from training.metrics.coco import COCO_METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,7 +57,7 @@ def test_a_run_ends_with_a_registered_checkpoint_that_loads(bench: Bench) -> Non
     document = run_training(bench.store, bench.root, bench.request(), say=said.append)
     assert document["state"] == "done"
     assert document["checkpoint"] == "squares-1"
-    assert set(document["metrics"]) == set(document["before"]) == {"AP", "AP50", "AP75", "APs", "APm", "APl", "AR100"}
+    assert set(document["metrics"]) == set(document["before"]) == set(COCO_METRICS)
     assert document["notes"] == []
     json.dumps(document, allow_nan=False)
     folder = Path(document["folder"])
@@ -312,6 +313,7 @@ torch.set_num_threads(1)
 from annotations.database import Store
 from tests.training.workspaces import Bench
 from training.job import resume_training, run_training
+from training.metrics.coco import COCO_METRICS
 
 root, resumed = Path(sys.argv[1]), sys.argv[3:]
 say = lambda line: print(json.dumps(line), flush=True)

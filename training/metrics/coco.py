@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MAX_DETECTIONS = 100  # per image and category, COCO's own limit
 _RECALL_AT = (1, 10, MAX_DETECTIONS)
 _AREAS = {"": 0, "s": 1, "m": 2, "l": 3}  # rows of the library's area ranges: all, below 32² px, below 96² px, above
+COCO_METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+"""COCO's twelve numbers, in its own order."""
 
 
 @dataclass(frozen=True)
@@ -228,12 +230,8 @@ def mean_measured(values: NDArray[Any]) -> float | None:
 
 
 def _nothing(names: Sequence[str], images: int) -> Evaluation:
-    sizes = [size for size in _AREAS if size]
-    keys = ["AP", "AP50", "AP75", *(f"AP{size}" for size in sizes)]
-    keys += [*(f"AR{most}" for most in _RECALL_AT), *(f"AR{size}" for size in sizes)]
-    return Evaluation(
-        dict.fromkeys(keys), {name: {"AP": None, "AP50": None, "annotations": 0} for name in names}, images
-    )
+    per_category = {name: {"AP": None, "AP50": None, "annotations": 0} for name in names}
+    return Evaluation(dict.fromkeys(COCO_METRICS), per_category, images)
 
 
 def _xywh(box: NDArray[np.float32]) -> list[float]:
