@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 from tests.training.tiny_detectors import tiny_detector
-from training.criterion import CriterionConfig, GroundingCriterion, LayerOutputs, Targets, layer_outputs
+from training.config import TrainConfig
+from training.criterion import CriterionConfig, GroundingCriterion, LayerOutputs, Targets, layer_outputs, profile
+from training.matcher import prices
+from training.targets import pad_targets
 
 CLS, SEP, STOP = 101, 102, 1012
 TERMS = {f"{kind}_{layer}" for kind in ("class", "l1", "giou") for layer in ("0", "1", "enc")}
@@ -174,3 +177,72 @@ def test_a_box_that_the_prompt_does_not_name_is_refused() -> None:
 def test_all_wrong_settings_are_reported_together() -> None:
     with pytest.raises(ValueError, match=r"cost_l1 is -1.*alpha is 2"):
         CriterionConfig(cost_l1=-1, alpha=2)
+
+
+HALF_HIT = [0.5, 0.5, 0.2, 0.2]  # twice as high as the box, so IoU and GIoU are 0.5, and the L1 distance 0.1
+BOX = Targets(torch.tensor([[0.5, 0.5, 0.2, 0.1]]), torch.tensor([[False, True, True]]))
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [
+        # At p = 0.5 a positive token costs 0.25 * 0.5^2 * ln 2 = 0.0433, the other one 0.75 * 0.5^2 * ln 2 = 0.1300.
+        ("mm_grounding_dino", 2 * 0.04332 + 0.12996),
+        ("grounding_dino", 2 * (2 * 0.04332 + 0.12996)),
+        ("iou_aware", 2 * 0.69315 + 0.12996),  # a positive one's cross-entropy at logit 0 is ln 2 for any target
+    ],
+)
+def test_each_profile_gives_the_loss_worked_out_by_hand(name: str, classes: float) -> None:
+    config = profile("grounding-dino", TrainConfig().updated({"loss": name, "encoder_loss": 0.5}))
+    terms = GroundingCriterion(config)(one_query([0, 0, 0], HALF_HIT), [BOX], torch.ones(1, 3, dtype=torch.bool))
+    assert terms["class_0"].item() == pytest.approx(classes, abs=1e-4)
+    assert terms["l1_0"].item() == pytest.approx(5 * 0.1)
+    assert terms["giou_0"].item() == pytest.approx(2 * 0.5)
+    assert terms["l1_enc"].item() == pytest.approx(5 * 0.1 / 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "price"),
+    [
+        # Two positive tokens and a negative one, as above; 5 * L1 - 2 * GIoU = 0.5 - 1.
+        ("mm_grounding_dino", 2 * (2 * 0.04332 + 0.12996) + 0.5 - 1),
+        ("iou_aware", 2 * (2 * 0.04332 + 0.12996) + 0.5 - 1),
+        ("grounding_dino", (0.04332 - 0.12996) + 0.5 - 1),  # the mean of the phrase's tokens
+    ],
+)
+def test_each_profile_gives_the_price_worked_out_by_hand(name: str, price: float) -> None:
+    config = profile("mm-grounding-dino", TrainConfig().updated({"loss": name}))
+    padded = pad_targets([BOX], torch.ones(1, 3, dtype=torch.bool))
+    found = prices(
+        torch.zeros(1, 1, 3), torch.tensor([[HALF_HIT]]), padded.boxes, padded.positive_map, padded.judged, config
+    )
+    assert found.item() == pytest.approx(price, abs=1e-4)
+
+
+def test_a_checkpoint_is_taught_by_the_paper_of_its_family() -> None:
+    assert profile("grounding-dino", TrainConfig()).class_cost == "mean"
+    assert profile("mm-grounding-dino", TrainConfig()) == CriterionConfig()
+    assert profile("grounding-dino", TrainConfig().updated({"loss": "iou_aware"})).iou_aware
+
+
+def test_an_unknown_token_has_no_say_in_match_and_loss() -> None:
+    unknown = Targets(BOX.boxes, torch.tensor([[False, True, False]]), torch.tensor([True, False, False]))
+    criterion, mask = GroundingCriterion(CriterionConfig()), torch.ones(1, 3, dtype=torch.bool)
+
+    def terms(score: float) -> dict[str, Tensor]:
+        logits = torch.tensor([[[score, 1.0, 0.0], [0.0, 1.0, 0.0]]])
+        boxes = torch.tensor([[HALF_HIT, HALF_HIT]])
+        found: dict[str, Tensor] = criterion(LayerOutputs([logits], [boxes], logits, boxes), [unknown], mask)
+        return found
+
+    assert terms(9.0) == terms(-9.0)
+
+
+def test_a_token_cannot_name_a_box_and_be_unknown() -> None:
+    with pytest.raises(ValueError, match="A token names a target box and is unknown"):
+        Targets(BOX.boxes, BOX.positive_map, torch.tensor([False, True, False]))
+
+
+def test_unknown_tokens_of_another_prompt_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"prompt of 3 tokens must be \(3,\), not \(5,\)"):
+        Targets(BOX.boxes, BOX.positive_map, torch.zeros(5, dtype=torch.bool))

@@ -1,5 +1,6 @@
 """The detector that learns, with everything on."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,3 +108,80 @@ def test_a_batch_without_any_box_still_involves_every_parameter(kind: str) -> No
     torch.autograd.backward(list(terms.values()))
     assert [name for name, value in student.named_parameters() if value.grad is None] == []
     assert all(torch.isfinite(value.grad).all() for value in student.parameters() if value.grad is not None)
+
+
+def test_padding_of_the_prompts_does_not_change_the_loss() -> None:
+    student = student_of()
+    alone = one_of(MIXED, 1)
+    ids = torch.nn.functional.pad(alone.input_ids, (0, 6))
+    padded = replace(alone, input_ids=ids, attention_mask=(ids > 0).long())
+    wide = student(padded)
+    for name, term in student(alone).items():
+        torch.testing.assert_close(wide[name], term, rtol=1e-4, atol=1e-5)
+
+
+def test_the_noise_of_the_copies_changes_no_other_term() -> None:
+    student = student_of()
+    without = student_of(config=CONFIG.updated({"denoising": 0}))(MIXED)
+    first, second = student(MIXED, seed=1), student(MIXED, seed=2)
+    for name, term in without.items():
+        torch.testing.assert_close(first[name], term, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(second[name], term, rtol=1e-4, atol=1e-5)
+    for name in first.keys() - without.keys():
+        assert first[name].item() != second[name].item()
+
+
+def test_scores_of_names_that_nobody_looked_for_change_nothing() -> None:
+    # The second name is unknown: another word there changes the text, but not what is asked of its own token.
+    known = targets((1,), (1,))
+    unknown = replace(known, unknown_tokens=torch.tensor([False, False, False, True, False, False]))
+    student = student_of()
+    batch = batch_of((two_names(7, 8), unknown))
+    terms = student(batch)
+    assert terms["class_0"] < student(batch_of((two_names(7, 8), known)))["class_0"]
+
+    seen: list[torch.Tensor] = []
+
+    def keep(_: Any, __: Any, logits: torch.Tensor) -> None:
+        logits.retain_grad()
+        seen.append(logits)
+
+    for embed in student.model.class_embed:
+        embed.register_forward_hook(keep)
+    torch.autograd.backward(list(student(batch).values()))
+    gradients = [logits.grad for logits in seen if logits.grad is not None]
+    assert len(gradients) == 4  # of two layers, their queries and their copies
+    assert all(not gradient[..., 3].any() and gradient[..., 2].any() for gradient in gradients)
+
+
+def test_two_thousand_boxes_on_an_image_are_learnt_from() -> None:
+    crowd = torch.cat([torch.rand(2000, 2) * 0.9 + 0.05, torch.full((2000, 2), 0.02)], -1)
+    full = Targets(crowd, torch.tensor([[False, True, False, False, False, False]]).expand(2000, 6))
+    student = student_of(config=CONFIG.updated({"denoising": 100, "denoising_boxes": 50}))
+    assert student.counted(batch_of((two_names(7, 8), full))) == (2000, 50)
+    terms = student(batch_of((two_names(7, 8), full), (two_names(7, 8), targets((1,)))))
+    assert all(torch.isfinite(term) for term in terms.values())
+
+
+def test_the_proposals_terms_have_their_own_weight() -> None:
+    whole, half = student_of()(MIXED), student_of(config=CONFIG.updated({"encoder_loss": 0.5}))(MIXED)
+    for name, term in half.items():
+        torch.testing.assert_close(term, whole[name] / 2 if name.endswith("_enc") else whole[name])
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_a_layer_learns_from_the_next_ones_boxes_if_it_looks_forward_twice(twice: bool) -> None:
+    student = student_of(config=CONFIG.updated({"look_forward_twice": twice}))
+    terms = student(MIXED)
+    for name in ("l1_1", "l1_dn_1"):
+        (gradient,) = torch.autograd.grad(
+            terms[name], student.model.bbox_embed[0].layers[0].weight, retain_graph=True, materialize_grads=True
+        )
+        assert bool(gradient.any()) == twice
+
+
+@pytest.mark.parametrize("kind", ["mm", "original"])
+def test_half_precision_stays_near_full_precision(kind: str) -> None:
+    full, half = student_of(kind)(MIXED), student_of(kind, CONFIG.updated({"precision": "bf16"}))(MIXED)
+    assert all(term.dtype == torch.float32 for term in half.values())
+    assert sum(half.values()).item() == pytest.approx(sum(full.values()).item(), rel=0.1)

@@ -18,8 +18,8 @@ _CLASSES = {
 }
 
 
-def tiny_detector(kind: str = "mm", seed: int = 0) -> Any:
-    """A random detector of 32 channels, 12 queries and 2 + 2 layers, everything trainable, in evaluation mode."""
+def tiny_detector(kind: str = "mm", seed: int = 0, decoder_layers: int = 2) -> Any:
+    """A random detector of 32 channels and 12 queries, everything trainable, in evaluation mode."""
     config_class, model_class = _CLASSES[kind]
     torch.manual_seed(seed)
     backbone = ResNetConfig(
@@ -35,7 +35,7 @@ def tiny_detector(kind: str = "mm", seed: int = 0) -> Any:
         text_config=text,
         d_model=32,
         encoder_layers=2,
-        decoder_layers=2,
+        decoder_layers=decoder_layers,
         encoder_ffn_dim=32,
         decoder_ffn_dim=32,
         encoder_attention_heads=2,
