@@ -108,3 +108,19 @@ _OBJECTS = (
 )
 
 CONCEPTS: tuple[Concept, ...] = _ANIMALS + _FOOD + _OBJECTS
+
+UNTAUGHT: tuple[Concept, ...] = (
+    Concept("koala", "\U0001f428"),
+    Concept("peacock", "\U0001f99a"),
+    Concept("lobster", "\U0001f99e"),
+    Concept("avocado", "\U0001f951"),
+    Concept("cherries", "\U0001f352"),
+    Concept("pretzel", "\U0001f968"),
+    Concept("anchor", "⚓"),
+    Concept("bell", "\U0001f514"),
+    Concept("crown", "\U0001f451"),
+    Concept("drum", "\U0001f941"),
+    Concept("tractor", "\U0001f69c"),
+    Concept("hammer", "\U0001f528"),
+)
+"""Things the starter is never shown, to try on it how something new is taught; their indices follow `CONCEPTS`."""

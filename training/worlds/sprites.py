@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from training.worlds.concepts import CONCEPTS
+from training.worlds.concepts import CONCEPTS, UNTAUGHT
 
 FONT_FILES = (
     Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"),
@@ -36,7 +36,9 @@ def find_font(candidates: tuple[Path, ...] = FONT_FILES) -> Path:
 
 @cache
 def sprite(concept: int, at_least_px: int) -> Image.Image:
-    """RGBA picture of `CONCEPTS[concept]`, cropped to what is drawn, at least `at_least_px` high where the font allows.
+    """RGBA picture of a concept, cropped to what is drawn, at least `at_least_px` high where the font allows.
+
+    `concept` is an index into `CONCEPTS` followed by `UNTAUGHT`.
 
     Raises:
         FontMissing: see `find_font`.
@@ -52,7 +54,7 @@ def sprite(concept: int, at_least_px: int) -> Image.Image:
 @cache
 def _drawn(concept: int) -> Image.Image:
     image = Image.new("RGBA", (160, 160))
-    ImageDraw.Draw(image).text((8, 8), CONCEPTS[concept].emoji, font=_font(), embedded_color=True)
+    ImageDraw.Draw(image).text((8, 8), (CONCEPTS + UNTAUGHT)[concept].emoji, font=_font(), embedded_color=True)
     return image.crop(image.getbbox())
 
 
