@@ -1,11 +1,11 @@
 """Captions of images: texts, which of their characters mean what, and where it is. Read and written here."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
-from sqlalchemy import exists, func, insert, select
+from sqlalchemy import ColumnElement, exists, func, insert, select
 from sqlalchemy.orm import Session
 
 from annotations.errors import EditRefused
@@ -55,6 +55,12 @@ class CaptionText:
         if (fault := _fault(self)) is not None:
             raise EditRefused(fault)
 
+    @property
+    def content(self) -> Hashable:
+        """Equal for texts that say the same of the same places, stored or not."""
+        phrases = tuple((phrase.spans, phrase.boxes_xyxy.round(2).tobytes()) for phrase in self.phrases)
+        return self.kind, self.text, phrases
+
 
 @dataclass(frozen=True, eq=False)
 class CaptionedImage:
@@ -91,26 +97,13 @@ def captioned_images(session: Session, dataset_id: int, split: Split | None = No
         .where(*conditions)
         .order_by(Image.position)
     ).all()
-    texts = session.execute(
-        select(Caption.id, Caption.image_id, Caption.text, Caption.kind)
-        .join(Image, Image.id == Caption.image_id)
-        .where(*conditions)
-        .order_by(Caption.image_id, Caption.position)
-    ).all()
-    query = (
-        select(Region.caption_id, Region.phrase_index, Region.spans, Region.x1, Region.y1, Region.x2, Region.y2)
-        .join(Caption, Caption.id == Region.caption_id)
-        .join(Image, Image.id == Caption.image_id)
-        .where(*conditions)
-        .order_by(Region.caption_id, Region.phrase_index, Region.id)
-    )
-    regions: dict[int, list[Any]] = {row.id: [] for row in texts}
-    for region in session.execute(query):
-        regions[region.caption_id].append(region)
-    by_image: dict[int, list[CaptionText]] = {row.id: [] for row in images}
-    for caption_id, image_id, text, kind in texts:
-        by_image[image_id].append(CaptionText(caption_id, text, kind, tuple(_phrases(regions[caption_id]))))
+    by_image = _texts_by_image(session, *conditions)
     return [CaptionedImage(*row, captions=tuple(by_image[row.id])) for row in images]
+
+
+def image_captions(session: Session, image_id: int) -> list[CaptionText]:
+    """The texts about one image, in their order."""
+    return _texts_by_image(session, Image.id == image_id).get(image_id, [])
 
 
 def add_captions(session: Session, image_id: int, texts: Sequence[CaptionText]) -> list[int]:
@@ -137,6 +130,31 @@ def add_captions(session: Session, image_id: int, texts: Sequence[CaptionText]) 
     if values:
         session.execute(insert(Region), values)
     return [row.id for row in rows]
+
+
+def _texts_by_image(session: Session, *conditions: ColumnElement[bool]) -> dict[int, list[CaptionText]]:
+    """The texts about the images that match, in their order; two statements."""
+    texts = session.execute(
+        select(Caption.id, Caption.image_id, Caption.text, Caption.kind)
+        .join(Image, Image.id == Caption.image_id)
+        .where(*conditions)
+        .order_by(Caption.image_id, Caption.position)
+    ).all()
+    query = (
+        select(Region.caption_id, Region.phrase_index, Region.spans, Region.x1, Region.y1, Region.x2, Region.y2)
+        .join(Caption, Caption.id == Region.caption_id)
+        .join(Image, Image.id == Caption.image_id)
+        .where(*conditions)
+        .order_by(Region.caption_id, Region.phrase_index, Region.id)
+    )
+    regions: dict[int, list[Any]] = {row.id: [] for row in texts}
+    for region in session.execute(query):
+        regions[region.caption_id].append(region)
+    by_image: dict[int, list[CaptionText]] = {}
+    for caption_id, image_id, text, kind in texts:
+        caption = CaptionText(caption_id, text, kind, tuple(_phrases(regions[caption_id])))
+        by_image.setdefault(image_id, []).append(caption)
+    return by_image
 
 
 def _phrases(regions: Sequence[Any]) -> Iterator[Phrase]:
@@ -184,7 +202,7 @@ def _fault(caption: CaptionText) -> str | None:
     for phrase in caption.phrases:
         if (fault := _phrase_fault(phrase, text)) is not None:
             return f"{fault} in {name}."
-    if caption.kind == "expression" and caption.phrases and not _covers(caption.phrases[0].spans, text):
+    if caption.kind == "expression" and caption.phrases and not covers(caption.phrases[0].spans, text):
         return f"The spans of the expression {name} leave words out. Mark all of it."
     return None
 
@@ -206,7 +224,7 @@ def _phrase_fault(phrase: Phrase, text: str) -> str | None:
     return None
 
 
-def _covers(spans: Sequence[Span], text: str) -> bool:
+def covers(spans: Sequence[Span], text: str) -> bool:
     """Whether every word of a text lies in a span: spaces and full stops need none."""
     left_out = list(text)
     for start, end in spans:

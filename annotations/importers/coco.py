@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from annotations.errors import ImportRefused
 from annotations.importers.parsed import Parsed, ParsedCategory, ParsedFile, ParsedLabel, split_of
+from annotations.importers.scan import images_near
 from annotations.models import Split
 from annotations.names import is_inside, printable, shortened
 from annotations.shapes import Box, four_numbers, is_number
@@ -90,15 +91,7 @@ def _refuse_constant(text: str) -> NoReturn:
 
 
 def _images_dir(file: Path, document: Mapping[str, Any]) -> Path:
-    """The folder in which the first pictures are found; the file's own when none is."""
-    names = [row.get("file_name") for row in document["images"][:20] if isinstance(row, dict)]
-    near = [file.parent / "images", file.parent, file.parent.parent / "images", file.parent.parent]
-    words = [word for word in file.stem.replace("instances_", "").split("_") if split_of(word)]
-    near += [folder / word for folder in list(near) for word in words]
-    for folder in near:
-        if any(is_inside(name) and (folder / name).is_file() for name in names):
-            return folder
-    return near[0] if near[0].is_dir() else file.parent
+    return images_near(file, [row.get("file_name") for row in document["images"][:20] if isinstance(row, dict)])
 
 
 class _CocoFile:

@@ -10,6 +10,7 @@ from annotations.errors import ImportRefused
 from annotations.importers.coco import coco_files, read_coco
 from annotations.importers.images import read_images
 from annotations.importers.intake import take_in
+from annotations.importers.odvg import looks_like_odvg, odvg_files, read_odvg
 from annotations.importers.parsed import Parsed
 from annotations.importers.report import ImportReport
 from annotations.importers.scan import find_files
@@ -20,7 +21,7 @@ from annotations.names import printable
 from common.images import EXTENSIONS
 from common.images import FORMATS as IMAGE_FORMATS
 
-Format = Literal["auto", "images", "coco", "yolo", "voc"]
+Format = Literal["auto", "images", "coco", "yolo", "voc", "odvg"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
@@ -69,19 +70,29 @@ def import_path(
 def detect_format(path: Path) -> Format:
     """What a path holds, judged by its files: labels first, as folders with labels hold images too.
 
+    COCO comes before ODVG, as it may have masks; a folder's ODVG file beside it can be imported after it.
+
     Raises:
         ImportRefused: a file of no known kind.
     """
     suffix = path.suffix.lower()
     if path.is_file():
-        by_suffix: dict[str, Format] = {".json": "coco", ".yaml": "yolo", ".yml": "yolo", ".xml": "voc"}
+        by_suffix: dict[str, Format] = {
+            ".json": "coco",
+            ".jsonl": "odvg",
+            ".yaml": "yolo",
+            ".yml": "yolo",
+            ".xml": "voc",
+        }
         if suffix in EXTENSIONS:
             return "images"
         if suffix not in by_suffix:
             raise ImportRefused(f"{printable(path.name)!r} is no image and no file of labels. Name a folder instead.")
-        return by_suffix[suffix]
+        return "odvg" if suffix == ".json" and looks_like_odvg(path) else by_suffix[suffix]
     if coco_files(path):
         return "coco"
+    if odvg_files(path):
+        return "odvg"
     if any(looks_like_voc(file) for file in islice(find_files(path, frozenset({".xml"})), 5)):
         return "voc"
     return "yolo" if looks_like_yolo(path) else "images"
@@ -91,6 +102,8 @@ def _read(path: Path, format: Format, images_dir: Path | None, split: Split | No
     try:
         if format == "coco":
             return read_coco(path, images_dir, split)
+        if format == "odvg":
+            return read_odvg(path, images_dir, split)
         if format == "voc":
             return read_voc(path, images_dir, split)
         if format == "yolo":

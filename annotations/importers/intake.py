@@ -1,6 +1,6 @@
 """Puts what a reader found into the database, a batch at a time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +8,14 @@ from sqlalchemy import exists, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from annotations.captions import CaptionText, add_captions, image_captions
 from annotations.categories import add_category
 from annotations.database import Store
 from annotations.datasets import ensure_dataset, free_name, next_position
 from annotations.errors import ImportRefused
 from annotations.identifiers import ordered_uuids
-from annotations.importers.parsed import Parsed, ParsedFile, ParsedLabel
-from annotations.importers.placing import place, size_problem
+from annotations.importers.parsed import Parsed, ParsedCaption, ParsedFile, ParsedLabel
+from annotations.importers.placing import place, place_caption, size_problem
 from annotations.importers.report import Duplicate, ImportReport
 from annotations.importers.scan import probe_all
 from annotations.models import Annotation, Category, Image, Split, utc_now
@@ -38,7 +39,8 @@ def take_in(
 ) -> ImportReport:
     """Add everything that is good to a dataset, made when missing.
 
-    Images that are there already (same path) are not added again; they get the labels when they have none.
+    Images that are there already (same path) are not added again; they get the labels when they have none, and
+    those captions that they do not have.
 
     Raises:
         ImportRefused: another import changed the dataset meanwhile.
@@ -127,7 +129,7 @@ class _Intake:
         self._known: dict[str, _KnownImage] = {}
         self._first_by_sha: dict[str, str] = {}
         self._names: set[str] = set()
-        self._images = self._annotations = self._known_count = 0
+        self._images = self._annotations = self._captions = self._known_count = 0
         self.skipped: list[Skipped] = []
         self._duplicates: list[Duplicate] = []
         self._clipped: list[Skipped] = []
@@ -150,12 +152,16 @@ class _Intake:
             self._duplicates,
             self._clipped,
             self._known_count,
+            self._captions,
         )
 
     def is_complete(self, file: ParsedFile) -> bool:
-        """Whether nothing of this file is missing: the image is there, with labels or with none to add."""
+        """Whether nothing of this file is missing: the image is there, with labels or with none to add.
+
+        Captions are compared one by one, so a file that brings some is always looked at.
+        """
         known = self._known.get(str(file.path.absolute()))
-        if known is None or (file.is_labelled and not known.has_labels):
+        if known is None or (file.is_labelled and not known.has_labels) or file.captions:
             return False
         self._known_count += 1
         return True
@@ -172,7 +178,7 @@ class _Intake:
             known = self._known.get(str(file.path.absolute()))
             if known is not None:
                 self._known_count += 1
-                labels += self._label_known(session, known.id, file, info)
+                labels += self._label_known(session, known, file, info)
             elif info.sha256 in self._first_by_sha:
                 self._duplicates.append(Duplicate(printable(file.file_name), self._first_by_sha[info.sha256]))
             else:
@@ -181,7 +187,9 @@ class _Intake:
         session.flush()  # gives the images their ids
         for image, file in added:
             self._known[image.path] = _KnownImage(image.id, file.is_labelled)
-            labels += self._label_rows(image, file)
+            if self._fits(image, file):
+                labels += self._label_rows(image, file)
+                self._add_captions(session, image, file)
         if labels:
             session.execute(insert(Annotation), labels)
         self._images += len(added)
@@ -202,26 +210,52 @@ class _Intake:
             position=position,
         )
 
-    def _label_known(self, session: Session, image_id: int, file: ParsedFile, info: ImageInfo) -> list[dict[str, Any]]:
-        image = session.get_one(Image, image_id)
+    def _label_known(
+        self, session: Session, known: _KnownImage, file: ParsedFile, info: ImageInfo
+    ) -> list[dict[str, Any]]:
+        image = session.get_one(Image, known.id)
         if image.sha256 != info.sha256:
             self.skipped.append(Skipped(printable(file.file_name), "the file changed since it was imported"))
             return []
         image.split = self._split or file.split or image.split
-        self._known[image.path] = _KnownImage(image_id, True)
-        return self._label_rows(image, file)
+        self._known[image.path] = _KnownImage(known.id, known.has_labels or file.is_labelled)
+        if not self._fits(image, file):
+            return []
+        self._add_captions(session, image, file)
+        return [] if known.has_labels else self._label_rows(image, file)
+
+    def _fits(self, image: Image, file: ParsedFile) -> bool:
+        """Whether the labels were made on this image; reported when not."""
+        problem = size_problem(file, _info(image))
+        if problem is not None and (file.labels or file.captions):
+            self.skipped.append(Skipped(printable(file.file_name), problem))
+        return problem is None
 
     def _label_rows(self, image: Image, file: ParsedFile) -> list[dict[str, Any]]:
         """Rows for the labels that fit; the image counts as labelled when somebody looked at it, even in vain."""
-        info = ImageInfo(image.width, image.height, image.sha256, "")
-        problem = size_problem(file, info)
-        if problem is not None:
-            if file.labels:
-                self.skipped.append(Skipped(printable(file.file_name), problem))
-            return []
         if file.is_labelled:
             image.done_at = self._now
-        return list(self._rows(image.id, file, info))
+        return list(self._rows(image.id, file, _info(image)))
+
+    def _add_captions(self, session: Session, image: Image, file: ParsedFile) -> None:
+        """Add the captions that the image does not have."""
+        if not file.captions:
+            return
+        there = {text.content for text in image_captions(session, image.id)}
+        new: dict[Hashable, CaptionText] = {}
+        for caption in file.captions:
+            placed = place_caption(caption, _info(image))
+            if isinstance(placed, str):
+                self.skipped.append(_about_caption(file, caption, placed))
+                continue
+            content = placed.text.content
+            if content in new:
+                self.skipped.append(_about_caption(file, caption, "another line says the same of this image"))
+            elif content not in there:
+                new[content] = placed.text
+                if placed.clip is not None:
+                    self._clipped.append(_about_caption(file, caption, placed.clip))
+        self._captions += len(add_captions(session, image.id, list(new.values())))
 
     def _rows(self, image_id: int, file: ParsedFile, info: ImageInfo) -> Iterator[dict[str, Any]]:
         for label in file.labels:
@@ -255,3 +289,11 @@ class _Intake:
 
 def _about(file: ParsedFile, label: ParsedLabel, reason: str) -> Skipped:
     return Skipped(f"{printable(file.file_name)}: {label.where} ({shortened(printable(label.category))})", reason)
+
+
+def _about_caption(file: ParsedFile, caption: ParsedCaption, reason: str) -> Skipped:
+    return Skipped(f"{printable(file.file_name)}: {caption.where} ({shortened(printable(caption.text))})", reason)
+
+
+def _info(image: Image) -> ImageInfo:
+    return ImageInfo(image.width, image.height, image.sha256, "")

@@ -1,11 +1,12 @@
 """What the readers of all formats hand on: files with their labels, nothing checked against the pixels yet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from annotations.models import Split
+from annotations.captions import Span
+from annotations.models import CaptionKind, Split
 from annotations.shapes import Box
 from annotations.skipped import Skipped
 
@@ -26,6 +27,24 @@ class ParsedLabel:
 
 
 @dataclass(frozen=True)
+class ParsedPhrase:
+    """Some words of a caption, and the boxes in pixels that they mean."""
+
+    spans: tuple[Span, ...]
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class ParsedCaption:
+    """One text about an image; an expression without phrases means nothing on it."""
+
+    where: str  # for the report: "line 3"
+    text: str
+    kind: CaptionKind
+    phrases: tuple[ParsedPhrase, ...]
+
+
+@dataclass(frozen=True)
 class ParsedFile:
     """One image file and what is said about it."""
 
@@ -36,6 +55,7 @@ class ParsedFile:
     is_labelled: bool = False  # True with no labels: somebody looked, and there was nothing
     size_wh: tuple[int, int] | None = None  # of the image the labels were made on
     fractions: bool = False
+    captions: tuple[ParsedCaption, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,12 +79,20 @@ class Parsed:
         self.skipped.append(Skipped(what, reason))
 
     def merge_files(self) -> None:
-        """Make one file of several that name the same picture, its labels together."""
-        by_path: dict[Path, ParsedFile] = {}
+        """Make one file of several that name the same picture, its labels and captions together."""
+        by_path: dict[Path, list[ParsedFile]] = {}
         for file in self.files:
-            first = by_path.get(file.path)
-            by_path[file.path] = replace(first, labels=first.labels + file.labels) if first else file
-        self.files = list(by_path.values())
+            by_path.setdefault(file.path, []).append(file)
+        self.files = [_merged(files) for files in by_path.values()]
+
+
+def _merged(files: Sequence[ParsedFile]) -> ParsedFile:
+    return replace(
+        files[0],
+        labels=tuple(label for file in files for label in file.labels),
+        captions=tuple(caption for file in files for caption in file.captions),
+        is_labelled=any(file.is_labelled for file in files),
+    )
 
 
 def split_of(name: str) -> Split | None:

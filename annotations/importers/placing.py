@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from annotations.importers.parsed import ParsedFile, ParsedLabel
+from annotations.captions import CaptionText, Phrase
+from annotations.errors import EditRefused
+from annotations.importers.parsed import ParsedCaption, ParsedFile, ParsedLabel
 from annotations.shapes import Box, checked_mask, clipped_box, is_number
 from common.images import ImageInfo
 from common.masks import Rle, mask_area, mask_box_xyxy, mask_from_polygons, rle_from_runs
@@ -22,6 +24,14 @@ class Placed:
     rle: Rle | None
     note: str | None = None  # the mask was left out, and why
     clip: str | None = None  # the box was cut, and by how much
+
+
+@dataclass(frozen=True)
+class PlacedCaption:
+    """A caption on its image; `clip` says by how much a box was cut."""
+
+    text: CaptionText
+    clip: str | None = None
 
 
 def size_problem(file: ParsedFile, info: ImageInfo) -> str | None:
@@ -52,6 +62,28 @@ def place(label: ParsedLabel, info: ImageInfo, *, fractions: bool) -> Placed | s
     beyond = max(abs(before - after) for before, after in zip(box, clipped, strict=True))
     clip = f"the box reached {beyond:.1f} px beyond the image and was cut" if beyond > _CLIP_NOTICED_PX else None
     return Placed(clipped, rle, note, clip)
+
+
+def place_caption(caption: ParsedCaption, info: ImageInfo) -> PlacedCaption | str:
+    """The caption with boxes on the upright image, or one line that says why it cannot be used.
+
+    It goes in whole or not at all: words whose box was left out would teach that their thing is not there.
+    """
+    phrases: list[Phrase] = []
+    clip = None
+    for phrase in caption.phrases:
+        boxes: list[Box] = []
+        for box in phrase.boxes:
+            placed = place(ParsedLabel(caption.where, "", box), info, fractions=False)
+            if isinstance(placed, str):
+                return placed
+            boxes.append(placed.xyxy)
+            clip = clip or placed.clip
+        phrases.append(Phrase(phrase.spans, np.array(boxes, np.float32).reshape(-1, 4)))
+    try:
+        return PlacedCaption(CaptionText(0, caption.text, caption.kind, tuple(phrases)), clip)
+    except EditRefused as error:
+        return str(error)
 
 
 def _mask(label: ParsedLabel, info: ImageInfo, fractions: bool) -> tuple[Rle | None, str | None]:

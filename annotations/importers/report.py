@@ -24,3 +24,4 @@ class ImportReport:
     duplicates: list[Duplicate] = field(default_factory=list)
     clipped: list[Skipped] = field(default_factory=list)  # boxes that went in, cut at the edge of the image
     known: int = 0  # images that were in the dataset before, and were not added again
+    captions: int = 0  # captions and expressions

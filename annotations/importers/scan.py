@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from annotations.names import printable
+from annotations.importers.parsed import split_of
+from annotations.names import is_inside, printable
 from annotations.skipped import Skipped
 from common.images import EXTENSIONS, ImageInfo, ImageRefused, probe_image
 
@@ -36,6 +37,22 @@ def find_files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
 def find_images(folder: Path) -> list[Path]:
     """Every image file below `folder`, judged by its extension."""
     return find_files(folder, EXTENSIONS)
+
+
+def images_near(file: Path, names: Sequence[object]) -> Path:
+    """The folder around a file of labels in which the first pictures it names are found.
+
+    Args:
+        file: tried are its own folder, the one above, `images` in both, and what its name says (train, val2017).
+        names: as the file has them; only those that stay within a folder are looked for.
+    """
+    near = [file.parent / "images", file.parent, file.parent.parent / "images", file.parent.parent]
+    words = [word for word in file.stem.replace("instances_", "").split("_") if split_of(word)]
+    near += [folder / word for folder in list(near) for word in words]
+    for folder in near:
+        if any(is_inside(name) and (folder / name).is_file() for name in names):
+            return folder
+    return near[0] if near[0].is_dir() else file.parent
 
 
 def is_utf8(path: Path) -> bool:

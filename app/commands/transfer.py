@@ -28,8 +28,9 @@ def run_import(arguments: argparse.Namespace) -> int:
         for skipped in report.skipped:
             say(f"skipped {skipped.what}: {skipped.reason}")
         there = f" ({report.known} more were there already)" if report.known else ""
+        captions = f"{report.captions} captions, " if report.captions else ""
         print(
-            f"{arguments.dataset}: {report.images} images{there}, {report.annotations} annotations, "
+            f"{arguments.dataset}: {report.images} images{there}, {report.annotations} annotations, {captions}"
             f"{report.categories} categories; {len(report.skipped)} skipped"
         )
     if report.skipped and not (report.images or report.known or report.duplicates):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from annotations import queries
+from annotations.importers import Format
 from app.routes.context import Context, RawBody, RowId
 from app.services.exporting import export_dataset, export_folder, zip_export
 from app.services.jobs import Job
@@ -22,7 +23,7 @@ class ImportBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str = Field(max_length=200)
     path: str = Field(min_length=1, max_length=4096)
-    format: Literal["auto", "images", "coco", "yolo", "voc"] = "auto"
+    format: Format = "auto"
     split: Literal["train", "val", "test"] | None = None
 
 

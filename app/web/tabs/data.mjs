@@ -9,6 +9,7 @@ import { followed } from "./progress.mjs";
 const FORMATS = [
   ["auto", "Find out"], ["images", "Images without labels"], ["coco", "COCO (a .json file)"],
   ["voc", "Pascal VOC (a folder)"], ["yolo", "YOLO (a folder or data.yaml)"],
+  ["odvg", "ODVG (a .jsonl file)"],
 ];
 const SPLITS = [["", "As the files say, else none"], ["train", "train: to learn from"], ["val", "val: to watch while learning"], ["test", "test: to judge by"]];
 
@@ -100,7 +101,7 @@ function importCard(refresh) {
 function report(job) {
   if (job.state === "failed") return notice("bad", job.error);
   if (job.state === "stopped") return notice("plain", `Stopped after ${count(job.done, "file")}. What came in until then stays; import again to take in the rest.`);
-  const { images = 0, annotations = 0, categories = 0, duplicates = [], clipped = [], known = 0 } = job.result ?? {};
+  const { images = 0, annotations = 0, categories = 0, duplicates = [], clipped = [], known = 0, captions = 0 } = job.result ?? {};
   const skipped = job.skipped ?? [];
   const also = [
     known && `${count(known, "image was", "images were")} there already`,
@@ -108,7 +109,7 @@ function report(job) {
     clipped.length && `${count(clipped.length, "box", "boxes")} cut at the edge of the image`,
   ].filter(Boolean);
   return [
-    notice("good", `${count(images, "image")}, ${count(annotations, "box", "boxes")}, ${count(categories, "category", "categories")} imported${also.length ? `; ${also.join(", ")}` : ""}.`),
+    notice("good", `${count(images, "image")}, ${count(annotations, "box", "boxes")}, ${captions ? `${count(captions, "caption")}, ` : ""}${count(categories, "category", "categories")} imported${also.length ? `; ${also.join(", ")}` : ""}.`),
     skipped.length > 0 && h("details", { class: "gt-skipped", open: skipped.length <= 8 },
       h("summary", {}, `${count(skipped.length, "entry", "entries")} skipped`),
       h("ul", {}, skipped.slice(0, 500).map(({ what, reason }) => h("li", {}, h("b", {}, what), " ", reason)))),
