@@ -1,17 +1,32 @@
-"""Random changes of an image that keep its boxes right."""
+"""Random changes of an image that keep its boxes right.
+
+Geometry is torchvision's, on Pillow images and on boxes that know what they are; all draws come from the generator of
+the caller, none from torch's own.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from PIL import Image
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat
 
 from common.boxes import Boxes, area, clip
 from common.images import ImageRGB
+from engine.preprocessing import Preprocessing
 
-_LEAST_SIDE = 0.5  # of a crop, as a share of the image's side
+_BEFORE_CROP = (0.5, 0.625, 0.75)  # short side an image is shrunk to before a part is cut out: 400, 500, 600 of 800
+_CROP_RANGE = (0.48, 0.75)  # sides of that part: 384 to 600 of 800
 _LEAST_VISIBLE = 0.4  # share of a box that a crop must keep for the box to stay a target
+_STILL_SEEN = 0.1  # share of a box from which on an eye still sees the object
 _LEAST_SIDE_PX = 1.0  # smaller boxes are no targets
 _CROP_TRIES = 8
+_HUE = 0.1  # largest turn of the hues, as a share of `color` and in turns: 7 degrees where color is 0.2
+
+_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
 
 @dataclass(frozen=True)
@@ -21,7 +36,7 @@ class Example:
     Attributes:
         image: (H, W, 3) uint8 RGB.
         boxes_xyxy: (N, 4) pixels of that image.
-        classes: (N,) index of each box's category.
+        classes: (N,) what each box shows.
     """
 
     image: ImageRGB
@@ -36,12 +51,12 @@ class Example:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much an image is changed.
+    """How much an image is changed: MM-Grounding-DINO's pipeline (arXiv:2401.02361), with changes of colour.
 
     Attributes:
         flip: probability of a mirrored image.
-        crop: probability of a random part.
-        color: largest relative change of brightness and of contrast.
+        crop: probability of a random part; otherwise the whole image is resized.
+        color: largest relative change of brightness, contrast and saturation.
     """
 
     flip: float = 0.0
@@ -49,77 +64,126 @@ class Augmentation:
     color: float = 0.0
 
     def __call__(
-        self, example: Example, rng: np.random.Generator, *, flips: bool = True, crops: bool = True
+        self,
+        example: Example,
+        rng: np.random.Generator,
+        scale: Preprocessing,
+        *,
+        flips: bool = True,
+        crops: bool = True,
     ) -> tuple[Example, bool]:
-        """The example changed by draws from `rng`, and whether it was mirrored; `flips` and `crops` allow it."""
+        """The example at the size of `scale`, changed by draws from `rng`, and whether it was mirrored.
+
+        `flips` and `crops` say whether that may happen. The boxes come out in the order they went in.
+        """
         crop, flip = rng.random(2)
+        changes = rng.uniform(-1, 1, 4) * self.color
+        large = example.size_hw[0] * example.size_hw[1] > np.prod(scale.resized_hw(*example.size_hw))
+        if self.color and not large:  # colour is dear a pixel: it goes where the image is smallest
+            example = recolored(example, *changes)
         if crops and crop < self.crop:
-            example = randomly_cropped(example, rng)
+            example = randomly_cropped(example, rng, scale)
+        example = resized(example, scale.resized_hw(*example.size_hw))
         is_mirrored = bool(flips and flip < self.flip)
         if is_mirrored:
             example = mirrored(example)
-        if self.color:
-            example = recolored(example, *rng.uniform(1 - self.color, 1 + self.color, 2))
+        if self.color and large:
+            example = recolored(example, *changes)
         return without_slivers(example), is_mirrored
+
+
+def resized(example: Example, size_hw: tuple[int, int]) -> Example:
+    """At another size, by the filter that detection uses: the same bytes."""
+    if size_hw == example.size_hw:
+        return example
+    image = F.resize(Image.fromarray(example.image), list(size_hw), InterpolationMode.BILINEAR)
+    return Example(np.asarray(image), _plain(F.resize(_boxes(example), list(size_hw))), example.classes)
 
 
 def mirrored(example: Example) -> Example:
     """Left and right swapped."""
-    width = example.size_hw[1]
-    x1, y1, x2, y2 = example.boxes_xyxy.T
-    boxes = np.stack([width - x2, y1, width - x1, y2], axis=1)
-    return Example(np.ascontiguousarray(example.image[:, ::-1]), boxes, example.classes)
+    image = F.horizontal_flip(Image.fromarray(example.image))
+    return Example(np.asarray(image), _plain(F.horizontal_flip(_boxes(example))), example.classes)
 
 
 def cropped(example: Example, left: int, top: int, right: int, bottom: int) -> Example:
     """The part between these pixels; a box of which less than 40 % is left is no target any more."""
-    shifted = example.boxes_xyxy - np.array([left, top, left, top], np.float32)
-    boxes = clip(shifted, right - left, bottom - top)
+    part = (top, left, bottom - top, right - left)
+    boxes = _plain(F.crop(_boxes(example), *part))
     whole = area(example.boxes_xyxy)
     keep = area(boxes) >= _LEAST_VISIBLE * np.maximum(whole, np.finfo(np.float32).tiny)
-    image = np.ascontiguousarray(example.image[top:bottom, left:right])
+    image = np.asarray(F.crop(Image.fromarray(example.image), *part))
     return Example(image, boxes[keep], example.classes[keep])
 
 
-def randomly_cropped(example: Example, rng: np.random.Generator) -> Example:
-    """A random part of at least half of each side that keeps a box, or the example itself.
+def randomly_cropped(example: Example, rng: np.random.Generator, scale: Preprocessing) -> Example:
+    """Shrunk and cut to a random part that keeps a box, or the example itself.
 
-    A part in which a box is cut so far that it is dropped would teach that what is left of the object is background;
-    such parts are drawn again.
+    The paper's numbers, in shares of the short side detection works at. A part in which a box is cut so far that it
+    is dropped would teach that what is left of the object is background; such parts are drawn again.
     """
-    height, width = example.size_hw
+    short = round(scale.shortest_edge * _BEFORE_CROP[int(rng.integers(len(_BEFORE_CROP)))])
+    height, width = _short_side(example.size_hw, short)
+    ratio = np.array([width / example.size_hw[1], height / example.size_hw[0]] * 2, np.float32)
+    boxes = example.boxes_xyxy * ratio
+    sides = [min(round(scale.shortest_edge * share), height, width) for share in _CROP_RANGE]
     for _ in range(_CROP_TRIES):
-        share_h, share_w, offset_y, offset_x = rng.random(4)
-        part_h = max(1, round(height * (_LEAST_SIDE + (1 - _LEAST_SIDE) * share_h)))
-        part_w = max(1, round(width * (_LEAST_SIDE + (1 - _LEAST_SIDE) * share_w)))
-        top, left = int(offset_y * (height - part_h)), int(offset_x * (width - part_w))
+        part_h, part_w = (int(side) for side in rng.integers(sides[0], [min(sides[1], s) + 1 for s in (height, width)]))
+        top, left = int(rng.integers(height - part_h + 1)), int(rng.integers(width - part_w + 1))
         part = (left, top, left + part_w, top + part_h)
-        found = cropped(example, *part)
-        if len(found.boxes_xyxy) == _touched(example.boxes_xyxy, part) and (
-            len(found.boxes_xyxy) or not len(example.boxes_xyxy)
-        ):
-            return found
+        if _keeps_what_it_shows(boxes, part):
+            return cropped(resized(example, (height, width)), *part)
     return example
 
 
-def recolored(example: Example, brightness: float, contrast: float) -> Example:
-    """Values scaled around their mean by `contrast` and then by `brightness`."""
-    levels = np.arange(256, dtype=np.float32)
-    mean = float(example.image.mean())
-    table = np.clip(((levels - mean) * contrast + mean) * brightness, 0, 255).round().astype(np.uint8)
-    return Example(table[example.image], example.boxes_xyxy, example.classes)
+def recolored(example: Example, brightness: float, contrast: float, saturation: float, hue: float) -> Example:
+    """Colours changed by so much, 0 leaves them: one linear map of R, G and B, so one pass over the pixels.
+
+    Args:
+        example: not changed.
+        brightness: relative, of all values.
+        contrast: relative, of the distance from the mean.
+        saturation: relative, of the distance from grey.
+        hue: turns the colour wheel by a tenth of so many turns.
+    """
+    angle = 2 * np.pi * _HUE * hue
+    turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
+    turn[1:] *= 1 + saturation
+    colours = np.linalg.inv(_TO_YIQ) @ turn @ _TO_YIQ  # (3, 3)
+    step = max(1, min(example.size_hw) // 64)
+    mean = float(example.image[::step, ::step].mean())
+    matrix = np.column_stack([colours * (1 + contrast), np.full(3, -contrast * mean)]) * (1 + brightness)
+    image = Image.fromarray(example.image).convert("RGB", tuple(matrix.ravel().tolist()))
+    return Example(np.asarray(image), example.boxes_xyxy, example.classes)
 
 
 def without_slivers(example: Example) -> Example:
     """Without boxes under a pixel a side, cut at the image's edges."""
-    height, width = example.size_hw
-    boxes = clip(example.boxes_xyxy, width, height)
-    keep = ((boxes[:, 2:] - boxes[:, :2]) >= _LEAST_SIDE_PX).all(axis=1)
-    return Example(example.image, boxes[keep], example.classes[keep])
+    boxes, keep = F.sanitize_bounding_boxes(F.clamp_bounding_boxes(_boxes(example)), min_size=_LEAST_SIDE_PX)
+    return Example(example.image, _plain(boxes), example.classes[keep.numpy()])
 
 
-def _touched(boxes_xyxy: Boxes, part: tuple[int, int, int, int]) -> int:
-    """How many boxes have more than a tenth of their area in a part: those an eye still sees."""
+def _keeps_what_it_shows(boxes_xyxy: Boxes, part: tuple[int, int, int, int]) -> bool:
+    """Whether every box an eye would still see in a part stays a target, and at least one does if there are any."""
     left, top, right, bottom = part
-    inside = clip(boxes_xyxy - np.array([left, top, left, top], np.float32), right - left, bottom - top)
-    return int((area(inside) > 0.1 * area(boxes_xyxy)).sum())
+    inside = area(clip(boxes_xyxy - np.array([left, top, left, top], np.float32), right - left, bottom - top))
+    whole = area(boxes_xyxy)
+    stays = (inside >= _LEAST_VISIBLE * whole) & (inside > 0)
+    seen = inside > _STILL_SEEN * whole
+    return bool((stays >= seen).all() and (stays.any() or not len(boxes_xyxy)))
+
+
+def _short_side(size_hw: tuple[int, int], short_px: int) -> tuple[int, int]:
+    """Height and width with so many pixels on the short side, and no limit for the long one."""
+    ratio = short_px / min(size_hw)
+    return max(1, round(size_hw[0] * ratio)), max(1, round(size_hw[1] * ratio))
+
+
+def _boxes(example: Example) -> BoundingBoxes:
+    boxes = torch.from_numpy(np.array(example.boxes_xyxy, np.float32))
+    return BoundingBoxes(boxes, format=BoundingBoxFormat.XYXY, canvas_size=example.size_hw)
+
+
+def _plain(boxes: BoundingBoxes) -> Boxes:
+    array: Boxes = boxes.as_subclass(torch.Tensor).numpy()
+    return array

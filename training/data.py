@@ -112,20 +112,20 @@ class BatchMaker:
         return range((step - 1) * self._config.batch_size, step * self._config.batch_size)
 
     def _batch(self, places: Sequence[int], scale: Preprocessing) -> Batch:
-        visits = [self._visit(place) for place in places]
+        visits = [self._visit(place, scale) for place in places]
         pixel_values, pixel_mask, _ = scale.resize_batch([visit.example.image for visit in visits])
         input_ids, attention_mask = _padded([visit.prompt.input_ids for visit in visits])
         targets = tuple(targets_of(visit.example, visit.prompt) for visit in visits)
         ids, texts = (tuple(visit.image_id for visit in visits), tuple(visit.prompt.text for visit in visits))
         return Batch(pixel_values, pixel_mask, input_ids, attention_mask, targets, ids, texts)
 
-    def _visit(self, place: int) -> "_Visit":
+    def _visit(self, place: int, scale: Preprocessing) -> "_Visit":
         rng = np.random.default_rng([self._config.seed, place, 4])
         source, item = self._mixture[place]
         sample = source.text.sample(item, rng)
         pixels = read_indexed(Path(sample.path), *sample.size_wh)
         example = Example(pixels, sample.boxes_xyxy, sample.labels)
-        example, mirrored = self._augment(example, rng, flips=sample.flips, crops=sample.crops)
+        example, mirrored = self._augment(example, rng, scale, flips=sample.flips, crops=sample.crops)
         return _Visit(sample.image_id, example, sample.prompt(example.classes, mirrored, rng))
 
 
