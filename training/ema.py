@@ -26,6 +26,10 @@ class AveragedWeights:
         for name, value in self._parameters.items():
             self.values[name].lerp_(value.detach(), 1 - decay)
 
+    def adopt(self, values: Mapping[str, Tensor]) -> None:
+        """Overwrite the parameters themselves, by averages of an earlier step for example."""
+        copy_into(self._parameters, values)
+
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Within the block the model computes with the average."""

@@ -88,7 +88,7 @@ class Processes:
         for bucket in _buckets(gradients):
             flat = torch.cat([gradient.flatten() for gradient in bucket])
             dist.all_reduce(flat)
-            parts = flat.split([gradient.numel() for gradient in bucket])
+            parts = torch.split(flat, [gradient.numel() for gradient in bucket])
             for gradient, total in zip(bucket, parts, strict=True):
                 gradient.copy_(total.view_as(gradient))
 

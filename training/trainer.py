@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,15 +13,14 @@ from torch import Tensor, nn
 from engine.grounding import GroundingDetector
 from training.checkpointing import TrainingState, load_state, save_state
 from training.config import TrainConfig
-from training.criterion import CriterionConfig, GroundingCriterion, layer_outputs
 from training.data import Batch, prefetched, resized_to
-from training.ema import AveragedWeights, copy_into
+from training.ema import AveragedWeights
 from training.errors import StateRefused, TrainingDiverged, TrainingError
 from training.metrics.coco import Evaluation
 from training.parameters import choose_trainable, optimizer_for, set_mode
-from training.precision import autocast, in_full_precision
 from training.processes import Processes
 from training.schedule import learning_rate, validation_period
+from training.student import Student
 
 Event = Literal["step", "evaluation", "saved", "resumed", "early_stop"]
 
@@ -121,10 +120,11 @@ class _Loop:
         self._processes = processes
         self._batches, self._evaluate = batches, evaluate
         self._model: nn.Module = detector.model
-        self._trainable = choose_trainable(self._model, config)
+        learning = choose_trainable(self._model, config)
+        self._average = AveragedWeights(learning, config.ema_decay)
+        self._student = Student(detector.model, config)
+        self._trainable = learning | _extra(self._student)
         self._optimizer = optimizer_for(self._trainable, config)
-        self._average = AveragedWeights(self._trainable, config.ema_decay)
-        self._criterion = GroundingCriterion(CriterionConfig(iou_aware=config.loss == "iou_aware"))
         self._state = TrainingState()
         if state_path is not None and state_path.exists():
             self._state = load_state(state_path, config, self._trainable, self._average, self._optimizer)
@@ -143,7 +143,7 @@ class _Loop:
         set_mode(self._model, config)
         left = range(0) if self._has_stalled() else range(state.step + 1, config.steps + 1)
         for batches in prefetched(self._batches, left):
-            shares = self._processes.exchange(_Share.of(batches, stop()))
+            shares = self._processes.exchange(self._share(batches, stop()))
             if any(share.stop for share in shares):
                 break
             yield self._step(batches, shares)
@@ -165,7 +165,7 @@ class _Loop:
     def finish(self) -> None:
         """Leave the best weights in the model, ready to detect."""
         if self._state.best_weights:
-            copy_into(self._trainable, self._state.best_weights)
+            self._average.adopt(self._state.best_weights)
         self._model.eval()
         torch.set_num_threads(self._threads_before)
 
@@ -185,20 +185,23 @@ class _Loop:
     def _has_stalled(self) -> bool:
         return 0 < self._config.early_stop <= self._state.stale
 
+    def _share(self, batches: Sequence[Batch], stop: bool) -> "_Share":
+        counted = [self._student.counted(batch) for batch in batches]
+        ids = tuple(id_ for batch in batches for id_ in batch.image_ids)
+        return _Share(stop, sum(boxes for boxes, _ in counted), sum(denoised for _, denoised in counted), ids)
+
     def _step(self, batches: Sequence[Batch], shares: Sequence["_Share"]) -> Progress:
         state, config, processes = self._state, self._config, self._processes
         step = state.step + 1
+        seed = config.seed * 1_000_003 + step
         # dropout's draws, the same after a resumption and others in each process
-        torch.manual_seed((config.seed * 1_000_003 + step) * processes.count + processes.rank)
+        torch.manual_seed(seed * processes.count + processes.rank)
         rate = learning_rate(step, config)
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group["share"]
-        losses: dict[str, float] = {}
-        boxes = sum(share.boxes for share in shares)
-        for batch in batches:
-            for name, value in self._backward(batch, boxes, step).items():
-                losses[name] = losses.get(name, 0.0) + value
-        losses = _sum(processes.exchange(losses))
+        counted = sum(share.boxes for share in shares), sum(share.denoised for share in shares)
+        parts = [self._backward(batch, counted, step, seed) for batch in batches]
+        losses = _sum(part for parts in processes.exchange(parts) for part in parts)
         processes.add_gradients(self._trainable.values())
         norm = nn.utils.clip_grad_norm_(self._trainable.values(), config.clip)
         if not math.isfinite(float(norm)):
@@ -210,19 +213,12 @@ class _Loop:
         self._average.update(step)
         return self._progress("step", learning_rate=rate, losses=losses)
 
-    def _backward(self, batch: Batch, boxes: int, step: int) -> dict[str, float]:
-        """Add the gradient of one part of a step that has so many boxes; returns its share of each loss term."""
-        batch = batch.to(self._detector.device)
+    def _backward(self, batch: Batch, counted: tuple[int, int], step: int, seed: int) -> dict[str, float]:
+        """Add the gradient of one part of a step; returns its share of each loss term."""
+        boxes, denoised = counted
         try:
-            with autocast(self._detector.device, self._config.precision):
-                outputs = self._model(
-                    pixel_values=batch.pixel_values,
-                    pixel_mask=batch.pixel_mask,
-                    input_ids=batch.input_ids,
-                    attention_mask=batch.attention_mask,
-                )
-            layers = layer_outputs(self._model, in_full_precision(outputs))
-            terms: dict[str, Tensor] = self._criterion(layers, batch.targets, batch.attention_mask.bool(), boxes)
+            batch = batch.to(self._detector.device)
+            terms: dict[str, Tensor] = self._student(batch, boxes_in_step=boxes, denoised_in_step=denoised, seed=seed)
             weighted = torch.stack(list(terms.values()))
             values: list[float] = weighted.detach().tolist()  # one transfer from the device, not one a term
             if not math.isfinite(sum(values)):
@@ -269,15 +265,16 @@ class _Share:
 
     stop: bool
     boxes: int
+    denoised: int
     image_ids: tuple[int, ...]
 
-    @classmethod
-    def of(cls, batches: Sequence[Batch], stop: bool) -> "_Share":
-        boxes = sum(len(target.boxes) for batch in batches for target in batch.targets)
-        return cls(stop, boxes, tuple(id_ for batch in batches for id_ in batch.image_ids))
+
+def _extra(student: Student) -> dict[str, nn.Parameter]:
+    """What learns beside the detector and is thrown away afterwards."""
+    return {name: value for name, value in student.named_parameters() if not name.startswith("model.")}
 
 
-def _sum(terms: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def _sum(terms: Iterable[Mapping[str, float]]) -> dict[str, float]:
     """Terms of equal names added up."""
     total: dict[str, float] = {}
     for part in terms:
