@@ -1,5 +1,6 @@
 """A workspace on disk with a dataset of coloured squares and a tiny detector to teach."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -60,7 +61,7 @@ def add_squares(
                 dataset_id=dataset.id,
                 path=image.path,
                 file_name=image.file_name,
-                sha256=f"{position:064x}",
+                sha256=hashlib.sha256(f"{name} {position}".encode()).hexdigest(),
                 width=image.width,
                 height=image.height,
                 split=split,
