@@ -226,6 +226,8 @@ def _train_options(sub: argparse.ArgumentParser) -> None:
 def _evaluate_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--split", choices=("train", "val", "test"))
     sub.add_argument("--task", choices=("detect", "ground", "refer"), default="detect")
+    sub.add_argument("--threshold", type=_fraction, help="of the confusion matrix; default: the suggested ones")
+    sub.add_argument("--output", type=Path, metavar="DIR", help="write a report with curves and pictures")
 
 
 def _export_options(sub: argparse.ArgumentParser) -> None:

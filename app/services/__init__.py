@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annotations.database import Store
+from app.services.evaluating import Evaluator
 from app.services.importing import Importer
 from app.services.jobs import Jobs
 from app.services.labelling import Labeller
@@ -27,6 +28,7 @@ class Services:
     labeller: Labeller
     importer: Importer
     teacher: Teacher
+    evaluator: Evaluator
 
     def status(self) -> dict[str, str]:
         """What is at work: detector, segmenter, device, workspace and version."""
@@ -71,6 +73,7 @@ def opened(
             labeller=Labeller(store, models, jobs),
             importer=Importer(store, workspace.uploads, jobs),
             teacher=Teacher(store, workspace, url),
+            evaluator=Evaluator(store, models, jobs),
         )
     finally:
         jobs.close()

@@ -1,0 +1,34 @@
+"""Evaluation over HTTP, short of running a detector (the browser test does that)."""
+
+import pytest
+
+from app.services.evaluating import EvaluationDocument, keep
+from tests.app.workbench import Bench
+
+
+def test_where_nothing_is_labelled_nothing_can_be_measured(bench: Bench) -> None:
+    path = f"/api/datasets/{bench.dataset_id}/evaluations"
+    answer = bench.client.get(path).json()
+    assert (answer["evaluations"], answer["labelled"], answer["job"]) == ([], [], None)
+    for split in (None, "val"):
+        refused = bench.client.post(path, {"split": split})
+        assert refused.status == 404
+        assert "no annotated images" in refused.json()["error"]
+
+
+@pytest.mark.parametrize("body", [{"split": "all"}, {"split": 1}, {"detector": "x"}, []])
+def test_wrong_questions_are_refused(bench: Bench, body: object) -> None:
+    assert bench.client.post(f"/api/datasets/{bench.dataset_id}/evaluations", body).status == 422
+
+
+def test_an_unknown_dataset_is_not_found(bench: Bench) -> None:
+    assert bench.client.get("/api/datasets/99/evaluations").status == 404
+    assert bench.client.post("/api/datasets/99/evaluations", {}).status == 404
+
+
+def test_what_was_measured_on_the_command_line_is_shown_on_the_page(bench: Bench) -> None:
+    document = EvaluationDocument("<b>mine</b>", "fruit", "val", 4, {"AP": None}, {"${x}": {"AP50": 0.5}})
+    keep(bench.services.store, document)
+    (view,) = bench.client.get(f"/api/datasets/{bench.dataset_id}/evaluations").json()["evaluations"]
+    assert view["document"] == document.as_json()
+    assert (view["learnt_from"], bool(view["measured_at"])) == (False, True)
