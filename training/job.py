@@ -23,6 +23,7 @@ from training.data import Batch, BatchMaker, resized_to
 from training.dataset import LabelledDataset, Splits, read_dataset, split_for_training
 from training.errors import JobRefused, NothingToTrain
 from training.metrics.coco import Evaluation, evaluate_detector
+from training.processes import Processes
 from training.publishing import Taught, checked_name, default_name, publish
 from training.reporting import Reporter, Say, silence
 from training.run_folder import Plan, RunFolder
@@ -69,7 +70,13 @@ class TrainRequest:
 
 
 def run_training(
-    store: Store, workspace: Path, request: TrainRequest, *, run_id: UUID | None = None, say: Say = silence
+    store: Store,
+    workspace: Path,
+    request: TrainRequest,
+    *,
+    run_id: UUID | None = None,
+    say: Say = silence,
+    processes: Processes | None = None,
 ) -> dict[str, Any]:
     """Teach a detector and register what it became; returns the final document.
 
@@ -83,6 +90,7 @@ def run_training(
         request: what to do.
         run_id: a waiting row of `annotations.runs.create_run`; None: one is made.
         say: gets each line of progress.jsonl as it is written.
+        processes: of which this is the first; the others call `follow_training`. None: there are no others.
 
     Returns:
         {"checkpoint", "folder", "metrics", "before", "per_category", "best_step", "steps", "seconds", "state", "run",
@@ -98,10 +106,12 @@ def run_training(
     with _reported(store, run_id):
         plan, dataset, detector = _prepared(store, workspace, request, run_id)
         folder.write_plan(plan, dataset)
-        return _teach(store, workspace, run_id, plan, dataset, detector, say)
+        return _teach(store, workspace, run_id, plan, dataset, detector, say, processes or Processes())
 
 
-def resume_training(store: Store, workspace: Path, run_id: UUID, *, say: Say = silence) -> dict[str, Any]:
+def resume_training(
+    store: Store, workspace: Path, run_id: UUID, *, say: Say = silence, processes: Processes | None = None
+) -> dict[str, Any]:
     """Take up a run that failed, was killed or was stopped: from its last saved state, on the labels it began with.
 
     Returns and raises as `run_training`.
@@ -121,8 +131,25 @@ def resume_training(store: Store, workspace: Path, run_id: UUID, *, say: Say = s
         folder.clear_stop()
     with _reported(store, run_id):
         plan, dataset = folder.read_plan()
-        detector = load_detector(plan.source, device=plan.device, name=plan.detector)
-        return _teach(store, workspace, run_id, plan, dataset, detector, say)
+        processes = processes or Processes()
+        detector = load_detector(plan.source, device=processes.device(plan.device), name=plan.detector)
+        return _teach(store, workspace, run_id, plan, dataset, detector, say, processes)
+
+
+def follow_training(workspace: Path, processes: Processes) -> None:
+    """What every process but the first does: compute its share of each step, and leave the rest to the first.
+
+    Raises:
+        PeerFailed: another process failed.
+    """
+    run_id = processes.exchange(None)[0]
+    folder = RunFolder(workspace / "runs" / str(run_id))
+    plan, dataset = folder.read_plan()
+    detector = load_detector(plan.source, device=processes.device(plan.device), name=plan.detector)
+    splits, _ = _usable(split_for_training(dataset, plan.config.hold_out, plan.config.seed), detector)
+    with stop_signals() as signalled:
+        for _ in _learning(folder, plan, dataset, splits, detector, signalled.is_set, processes):
+            pass
 
 
 def _queued(store: Store, workspace: Path, request: TrainRequest) -> UUID:
@@ -191,21 +218,17 @@ def _teach(
     dataset: LabelledDataset,
     detector: GroundingDetector,
     say: Say,
+    processes: Processes,
 ) -> dict[str, Any]:
+    processes.exchange(run_id)  # the plan is written: the others may begin
     folder = RunFolder(workspace / "runs" / str(run_id))
     splits, notes = _usable(split_for_training(dataset, plan.config.hold_out, plan.config.seed), detector)
     report = Reporter(folder, plan.config, notes, say)
     with stop_signals() as signalled, heartbeat(store, run_id) as told_to_stop:
         wishes: tuple[Callable[[], bool], ...] = (signalled.is_set, told_to_stop.is_set, folder.asked_to_stop)
         last: Progress | None = None
-        for last in train(
-            detector,
-            _batches(detector, splits, dataset.ontology, plan.config),
-            _evaluation(detector, splits, dataset.ontology, plan.config),
-            replace(plan.config, validate_every=validation_period(plan.config, len(splits.train))),
-            resume=folder.state,
-            stop=lambda: any(wish() for wish in wishes),
-        ):
+        stop = lambda: any(wish() for wish in wishes)  # noqa: E731 - wishes are bound just above
+        for last in _learning(folder, plan, dataset, splits, detector, stop, processes):
             report(last)
         if last is None or last.before is None:
             raise JobRefused(f"Run {run_id} ended before it measured anything. Start it again.")
@@ -219,6 +242,26 @@ def _teach(
     return document
 
 
+def _learning(
+    folder: RunFolder,
+    plan: Plan,
+    dataset: LabelledDataset,
+    splits: Splits,
+    detector: GroundingDetector,
+    stop: Callable[[], bool],
+    processes: Processes,
+) -> Iterator[Progress]:
+    return train(
+        detector,
+        _batches(detector, splits, dataset.ontology, plan.config, processes),
+        _evaluation(detector, splits, dataset.ontology, plan.config),
+        replace(plan.config, validate_every=validation_period(plan.config, len(splits.train))),
+        resume=folder.state,
+        stop=stop,
+        processes=processes,
+    )
+
+
 def _document(run_id: UUID, place: Path | None, last: Progress, notes: list[str]) -> dict[str, Any]:
     return {
         "checkpoint": place.name if place else None,
@@ -229,21 +272,22 @@ def _document(run_id: UUID, place: Path | None, last: Progress, notes: list[str]
         "best_step": last.best_step,
         "steps": last.step,
         "seconds": round(last.seconds, 1),
-        "state": "done" if last.step == last.steps else "stopped",
+        "state": "done" if last.step == last.steps or last.event == "early_stop" else "stopped",
         "run": str(run_id),
         "notes": notes,
     }
 
 
 def _batches(
-    detector: GroundingDetector, splits: Splits, ontology: Ontology, config: TrainConfig
+    detector: GroundingDetector, splits: Splits, ontology: Ontology, config: TrainConfig, processes: Processes
 ) -> Callable[[int], list[Batch]]:
     """The parts of each step, at the size the taught detector will work at."""
     max_tokens = min(MAX_TOKENS, int(detector.model.config.max_text_len))
     prompts = PromptSampler(ontology, detector.tokenizer, config.mode, config.negatives, max_tokens)
     own = detector.preprocessing
     preprocessing = resized_to(own, config.short_side_px) if config.short_side_px else own
-    return BatchMaker([Source(splits.train, prompts)], preprocessing, config)
+    sources = [Source(splits.train, prompts)]
+    return BatchMaker(sources, preprocessing, config, rank=processes.rank, processes=processes.count)
 
 
 def _evaluation(

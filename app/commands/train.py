@@ -9,23 +9,40 @@ from uuid import UUID
 from app.commands.terminal import print_document, say
 from app.failures import Refused
 from app.services import Services, opened
-from training.job import TrainRequest, resume_training, run_training
+from app.services.workspace import Workspace
+from training.errors import PeerFailed, TrainingError
+from training.job import TrainRequest, follow_training, resume_training, run_training
+from training.processes import Processes, joined
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Teach the detector, or go on with a run; Ctrl+C keeps the best so far."""
+    """Teach the detector, or go on with a run; Ctrl+C keeps the best so far.
+
+    Started several times by `torchrun`, the first process speaks for all.
+    """
+    with joined() as processes:
+        if processes.leads:
+            return _lead(arguments, processes)
+        try:
+            follow_training(Workspace.open(arguments.workspace).root, processes)
+        except PeerFailed:
+            return 1
+        except TrainingError as error:
+            processes.fail(error)  # the first process prints it
+            return 1
+    return 0
+
+
+def _lead(arguments: argparse.Namespace, processes: Processes) -> int:
     line = _print_line if arguments.json else _Narrator()
     with opened(arguments.workspace, arguments.database, arguments.detector) as services:
+        store, root = services.store, services.workspace.root
         if arguments.resume:
-            document = resume_training(services.store, services.workspace.root, _run_id(arguments.resume), say=line)
+            document = resume_training(store, root, _run_id(arguments.resume), say=line, processes=processes)
         else:
-            document = run_training(
-                services.store,
-                services.workspace.root,
-                _request(arguments, services),
-                run_id=_run_id(arguments.run) if arguments.run else None,
-                say=line,
-            )
+            run_id = _run_id(arguments.run) if arguments.run else None
+            request = _request(arguments, services)
+            document = run_training(store, root, request, run_id=run_id, say=line, processes=processes)
     if arguments.json:
         print_document(document)
     else:

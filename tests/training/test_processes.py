@@ -1,13 +1,17 @@
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from annotations import runs
 from tests.training import in_processes
+from tests.training.workspaces import QUICK_SETTINGS, Bench, add_squares, make_bench
 from training.processes import Processes, joined
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,3 +54,25 @@ def test_every_process_has_a_gpu_of_its_own() -> None:
     assert second.device("cuda") == "cuda:1"
     assert second.device("cpu") == "cpu"
     assert not second.leads
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = make_bench(tmp_path / "workspace")
+    yield made
+    made.store.close()
+
+
+def test_the_command_works_under_torchrun_and_the_first_process_speaks(bench: Bench) -> None:
+    add_squares(bench, train=3, val=1)
+    settings = [f"--set={text}" for text in (*QUICK_SETTINGS, "batch_size=3")]
+    command = ["launch.py", "train", f"--workspace={bench.root}", "--dataset=squares", f"--detector={bench.detector}"]
+    ended = torchrun(*command, "--steps=2", "--mode=closed", "--json", *settings)
+    assert ended.returncode == 0, ended.stderr
+    document = json.loads(ended.stdout)
+    assert (document["state"], document["steps"]) == ("done", 2)
+    assert (bench.root / "checkpoints" / "squares-1" / "model.safetensors").exists()
+    told = [json.loads(line) for line in ended.stderr.splitlines() if line.startswith("{")]
+    assert [line["step"] for line in told if "loss" in line] == [1, 2]
+    with bench.store.reading() as session:
+        assert len(runs.runs(session)) == 1
