@@ -22,7 +22,7 @@ _BEFORE_CROP = (0.5, 0.625, 0.75)  # short side an image is shrunk to before a p
 _CROP_RANGE = (0.48, 0.75)  # sides of that part: 384 to 600 of 800
 _LEAST_VISIBLE = 0.4  # share of a box that a crop must keep for the box to stay a target
 _STILL_SEEN = 0.1  # share of a box from which on an eye still sees the object
-_LEAST_SIDE_PX = 1.0  # smaller boxes are no targets
+_LEAST_SIDE_PX = 1.0  # of the image as it is stored; smaller boxes are no targets
 _CROP_TRIES = 8
 _HUE = 0.1  # largest turn of the hues, as a share of `color` and in turns: 7 degrees where color is 0.2
 
@@ -76,6 +76,7 @@ class Augmentation:
 
         `flips` and `crops` say whether that may happen. The boxes come out in the order they went in.
         """
+        example = without_slivers(example)
         crop, flip = rng.random(2)
         changes = rng.uniform(-1, 1, 4) * self.color
         large = example.size_hw[0] * example.size_hw[1] > np.prod(scale.resized_hw(*example.size_hw))
@@ -89,7 +90,7 @@ class Augmentation:
             example = mirrored(example)
         if self.color and large:
             example = recolored(example, *changes)
-        return without_slivers(example), is_mirrored
+        return example, is_mirrored
 
 
 def resized(example: Example, size_hw: tuple[int, int]) -> Example:
