@@ -39,3 +39,7 @@ class AdapterRefused(TrainingError, ValueError):
 
 class PeerFailed(TrainingError):
     """Another process of the same training failed; the text is its reason."""
+
+
+class LayoutRefused(TrainingError, ValueError):
+    """A benchmark's file is not of the layout it was named as; the text says at which place."""

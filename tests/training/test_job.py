@@ -313,7 +313,6 @@ torch.set_num_threads(1)
 from annotations.database import Store
 from tests.training.workspaces import Bench
 from training.job import resume_training, run_training
-from training.metrics.coco import COCO_METRICS
 
 root, resumed = Path(sys.argv[1]), sys.argv[3:]
 say = lambda line: print(json.dumps(line), flush=True)

@@ -14,6 +14,11 @@ ODINW13 = (
 """The thirteen datasets of GLIP's tables, by the first words of their folders."""
 
 
+def is_of_odinw13(name: str) -> bool:
+    """Whether a dataset, by the name its folders give it, is one of the thirteen."""
+    return any(name == of_thirteen or name.startswith(f"{of_thirteen}/") for of_thirteen in ODINW13)
+
+
 def odinw_average(sets: Mapping[str, Evaluation]) -> Evaluation:
     """The plain mean of each COCO number over datasets: a small set weighs as much as a large one.
 

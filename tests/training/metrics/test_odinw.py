@@ -2,7 +2,7 @@ import pytest
 
 from tests.training.metrics.made import labels, perfect, predictions
 from training.metrics.coco import coco_metrics
-from training.metrics.odinw import ODINW13, odinw_average
+from training.metrics.odinw import ODINW13, is_of_odinw13, odinw_average
 
 CAT = labels([0, 0, 10, 10])
 PERFECT = coco_metrics([CAT], [perfect(CAT)], ["cat"])
@@ -35,3 +35,5 @@ def test_no_set_is_no_number() -> None:
 
 def test_there_are_thirteen_sets() -> None:
     assert len(set(ODINW13)) == 13
+    assert is_of_odinw13("EgoHands/generic") and is_of_odinw13("Packages/Raw")
+    assert not is_of_odinw13("EgoHands/specific") and not is_of_odinw13("potholes")
