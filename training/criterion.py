@@ -96,7 +96,7 @@ class GroundingCriterion(nn.Module):
             ValueError: the number of targets, or the width of a positive map, does not fit the batch.
         """
         padded = targets if isinstance(targets, PaddedTargets) else pad_targets(targets, text_mask)
-        divisor = _at_least_one(padded.total if boxes_in_step is None else boxes_in_step)
+        divisor = at_least_one(padded.total if boxes_in_step is None else boxes_in_step)
         named = dict(enumerate(zip(layers.logits, layers.boxes, strict=True)))
         predictions = {str(index): _finite(*layer, padded.judged) for index, layer in named.items()}
         predictions["enc"] = _finite(layers.encoder_logits, layers.encoder_boxes, padded.judged)
@@ -120,7 +120,7 @@ class GroundingCriterion(nn.Module):
         terms: dict[str, Tensor] = {}
         for index, layer in enumerate(zip(layers.denoised_logits, layers.denoised_boxes, strict=True)):
             finite = _finite(*layer, targets.judged)
-            terms |= self._layer(f"dn_{index}", finite, targets, matches, _at_least_one(copied), copies.weight)
+            terms |= self._layer(f"dn_{index}", finite, targets, matches, at_least_one(copied), copies.weight)
         return terms
 
     def _layer(
@@ -180,5 +180,6 @@ def _finite(logits: Tensor, boxes: Tensor, judged: Tensor) -> tuple[Tensor, Tens
     return logits.float().masked_fill(~judged[:, None], 0.0), boxes.float()
 
 
-def _at_least_one(count: int | Tensor) -> int | Tensor:
+def at_least_one(count: int | Tensor) -> int | Tensor:
+    """A number of boxes that can divide a loss."""
     return count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1)

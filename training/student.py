@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from training.config import TrainConfig
-from training.criterion import GroundingCriterion, profile
+from training.criterion import GroundingCriterion, at_least_one, profile
 from training.data import Batch
 from training.denoising import ContrastiveDenoising, Copies
+from training.dense import DenseOutputs, dense_loss, seen_cells
 from training.layer_outputs import DecoderStates, layer_outputs
 from training.precision import autocast
-from training.targets import pad_targets
+from training.targets import PaddedTargets, pad_targets
 
 
 class Student(nn.Module):
@@ -54,19 +55,13 @@ class Student(nn.Module):
             denoised_in_step: the second likewise.
             seed: of the noise on the copied labels.
         """
-        text_mask = batch.attention_mask.bool()
-        targets = pad_targets(batch.targets, text_mask)
+        text_mask, targets = _wanted(batch)
         device = batch.pixel_values.device.type
         copies = None
         if self.denoising is not None:
             copies = self.denoising.copies(targets, text_mask, batch.image_ids, seed)
         with self._shown(copies) as states, autocast(device, self._config.precision):
-            outputs = self.model(
-                pixel_values=batch.pixel_values,
-                pixel_mask=batch.pixel_mask,
-                input_ids=batch.input_ids,
-                attention_mask=batch.attention_mask,
-            )
+            outputs = self.model(**_inputs(batch))
         with torch.autocast(device, enabled=False):
             layers = layer_outputs(
                 self.model,
@@ -79,7 +74,45 @@ class Student(nn.Module):
             )
             return terms
 
+    def dense(self, batch: Batch, *, boxes_in_step: int | Tensor | None = None) -> dict[str, Tensor]:
+        """The terms of a dense stage, whose sum is its loss: "class_dense", "l1_dense" and "giou_dense".
+
+        Every cell in the middle of a labelled box is taught to propose it, see `training.dense`. Nothing after the
+        proposals learns.
+
+        Args:
+            batch: on the model's device.
+            boxes_in_step: boxes to divide by where this batch is one part of a step; None: the answering cells.
+        """
+        text_mask, targets = _wanted(batch)
+        device = batch.pixel_values.device.type
+        with seen_cells(self.model.model.decoder) as seen, autocast(device, self._config.precision):
+            outputs = self.model.model(**_inputs(batch))
+        ((grid, picture),) = seen
+        with torch.autocast(device, enabled=False):
+            box_logits = outputs.enc_outputs_coord_logits.float()  # infinite where there can be no proposal
+            allowed = picture & box_logits.isfinite().all(-1)
+            boxes = box_logits.masked_fill(~allowed[..., None], 0.0).sigmoid()
+            logits = outputs.enc_outputs_class[..., : text_mask.shape[1]]
+            divisor = None if boxes_in_step is None else at_least_one(boxes_in_step)
+            terms = dense_loss(DenseOutputs(logits, boxes, grid, allowed), targets, self.criterion.config, divisor)
+        return {f"{name}_dense": term for name, term in terms.items()}
+
     def _shown(self, copies: Copies | None) -> AbstractContextManager[list[DecoderStates]]:
         if self.denoising is None or copies is None:
             return nullcontext([])
         return self.denoising.shown(self.model.model.decoder, copies)
+
+
+def _wanted(batch: Batch) -> tuple[Tensor, PaddedTargets]:
+    text_mask = batch.attention_mask.bool()
+    return text_mask, pad_targets(batch.targets, text_mask)
+
+
+def _inputs(batch: Batch) -> dict[str, Tensor]:
+    return {
+        "pixel_values": batch.pixel_values,
+        "pixel_mask": batch.pixel_mask,
+        "input_ids": batch.input_ids,
+        "attention_mask": batch.attention_mask,
+    }

@@ -185,3 +185,35 @@ def test_half_precision_stays_near_full_precision(kind: str) -> None:
     full, half = student_of(kind)(MIXED), student_of(kind, CONFIG.updated({"precision": "bf16"}))(MIXED)
     assert all(term.dtype == torch.float32 for term in half.values())
     assert sum(half.values()).item() == pytest.approx(sum(full.values()).item(), rel=0.1)
+
+
+@pytest.mark.parametrize("kind", ["mm", "original"])
+def test_a_dense_stage_teaches_all_that_leads_to_the_proposals(kind: str) -> None:
+    student = student_of(kind)
+    terms = student.dense(MIXED)
+    assert set(terms) == {"class_dense", "l1_dense", "giou_dense"}
+    torch.autograd.backward(list(terms.values()))
+    without = {name for name, value in student.model.named_parameters() if value.grad is None or not value.grad.any()}
+    after_the_proposals = ("model.decoder.", "class_embed.", "bbox_embed.", "model.query_position_embeddings.")
+    assert without == {name for name, _ in student.model.named_parameters() if name.startswith(after_the_proposals)}
+
+
+def test_a_dense_stage_learns_to_propose() -> None:
+    student = student_of()
+    optimizer = torch.optim.AdamW(student.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(12):
+        loss = torch.stack(list(student.dense(MIXED).values())).sum()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_dense_step_in_parts_adds_up_to_the_whole() -> None:
+    student = student_of()
+    whole = student.dense(MIXED, boxes_in_step=4)
+    parts = [student.dense(one_of(MIXED, index), boxes_in_step=4) for index in range(3)]
+    for name, term in whole.items():
+        torch.testing.assert_close(sum(part[name] for part in parts), term, rtol=1e-4, atol=1e-5)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers.models.mm_grounding_dino import modeling_mm_grounding_dino as hf
 
+from training.dense import CellGrid, DenseOutputs
 from training.layer_outputs import LayerOutputs, chosen_proposals
 from training.starter.attention import attend, deformable_attention, fuse
 
@@ -16,33 +17,18 @@ Shapes = tuple[tuple[int, int], ...]  # height, width of each feature level
 
 
 @dataclass(frozen=True)
-class Grid:
-    """The cells of all feature levels of one picture size, S of them.
+class Grid(CellGrid):
+    """The cells of all feature levels of one picture size.
 
     Attributes:
         shapes: height and width of each level.
-        centres: (1, S, 2) x, y in [0, 1].
-        cell_wh: (1, S, 2) width and height of a cell in [0, 1].
-        level: (S,) long.
         proposal_logits: (1, S, 4) inverse sigmoid of each cell's box, infinite where the model allows none.
         allowed: (1, S, 1) bool.
     """
 
     shapes: Shapes
-    centres: Tensor
-    cell_wh: Tensor
-    level: Tensor
     proposal_logits: Tensor
     allowed: Tensor
-
-
-@dataclass(frozen=True)
-class DenseOutputs:
-    """What the proposal head says of every cell before any encoder: logits (B, S, T), boxes (B, S, 4) cxcywh."""
-
-    logits: Tensor
-    boxes: Tensor
-    grid: Grid
 
 
 class SharedPromptForward:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from training.criterion import CriterionConfig, GroundingCriterion
+from training.dense import dense_loss
 from training.errors import TrainingDiverged
 from training.starter.averaging import WeightAverage
 from training.starter.batches import BatchRules, SceneBatch, SceneBatches, load
-from training.starter.dense import dense_loss
 from training.starter.forward import SharedPromptForward
 from training.starter.model import let_queries_see_neighbours, start_encoder_as_identity
 from training.starter.naming import naming_losses
