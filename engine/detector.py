@@ -19,17 +19,24 @@ class Caption:
     Attributes:
         text: the sentence as people wrote it.
         spans: the characters [start, end) of each phrase; a detection's `class_id` is an index into them.
+        owners: where phrases stand in several pieces ("a man ... with a hat") the phrase that each span belongs to,
+            counted from 0 without a gap; None: each span is a phrase.
 
     Raises:
-        PromptError: there is no phrase, or a span is outside the text.
+        PromptError: there is no phrase, a span is outside the text, or the owners do not fit the spans.
     """
 
     text: str
     spans: tuple[Span, ...]
+    owners: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.spans:
             raise PromptError(f"Caption {quoted(self.text)} names nothing to find. Write a sentence with a noun.")
+        if self.owners is not None and (
+            len(self.owners) != len(self.spans) or set(self.owners) != set(range(max(self.owners) + 1))
+        ):
+            raise PromptError(f"{len(self.spans)} spans of {quoted(self.text)} came with owners {self.owners}.")
         for start, end in self.spans:
             if not 0 <= start < end <= len(self.text):
                 raise PromptError(
@@ -39,8 +46,12 @@ class Caption:
 
     @property
     def phrases(self) -> tuple[str, ...]:
-        """The text of each span."""
-        return tuple(self.text[start:end] for start, end in self.spans)
+        """The text of each phrase, its pieces joined by a space."""
+        pieces = [self.text[start:end] for start, end in self.spans]
+        if self.owners is None:
+            return tuple(pieces)
+        owned = list(zip(self.owners, pieces, strict=True))
+        return tuple(" ".join(piece for own, piece in owned if own == phrase) for phrase in sorted(set(self.owners)))
 
 
 class Detector(Protocol):
@@ -64,11 +75,11 @@ class Detector(Protocol):
         """The objects of each category on each picture; `class_id` is an index into `ontology.categories`."""
 
     def ground(
-        self, images: Sequence[Picture], captions: Sequence[str | Caption], *, threshold: float = 0.3
+        self, images: Sequence[Picture], captions: Sequence[str | Caption], *, threshold: float = 0.3, top_k: int = 300
     ) -> list[sv.Detections]:
         """The boxes of each phrase of each picture's own caption; `class_id` is an index into its phrases."""
 
     def refer(
-        self, images: Sequence[Picture], expressions: Sequence[str], *, threshold: float = 0.3
+        self, images: Sequence[Picture], expressions: Sequence[str], *, threshold: float = 0.3, top_k: int = 1
     ) -> list[sv.Detections]:
-        """The one box that each picture's own expression means, or none below the threshold."""
+        """The one box that each picture's own expression means, or none below the threshold; or the `top_k` best."""

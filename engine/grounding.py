@@ -98,7 +98,12 @@ class GroundingDetector:
         return [result for result in found if result is not None]
 
     def ground(
-        self, images: Sequence[Picture], captions: Sequence[str | Caption], *, threshold: float = 0.3
+        self,
+        images: Sequence[Picture],
+        captions: Sequence[str | Caption],
+        *,
+        threshold: float = 0.3,
+        top_k: int = TOP_K,
     ) -> list[sv.Detections]:
         """The boxes of each phrase of each picture's own caption, best first.
 
@@ -106,6 +111,7 @@ class GroundingDetector:
             images: each (H, W, 3) uint8 RGB, upright, of any size.
             captions: one a picture; of a plain sentence `engine.captions` finds the phrases.
             threshold: the lowest score kept, 0 to 1.
+            top_k: at most so many boxes a picture, over all its phrases.
 
         Raises:
             PromptError: a caption longer than the detector reads, or without a phrase.
@@ -115,12 +121,12 @@ class GroundingDetector:
         packs = {caption: self._caption_pack(caption) for caption in asked}
         results = []
         for image, caption in zip(images, asked, strict=True):
-            (candidates,) = self._candidates([image], [packs[caption]], threshold, TOP_K)
+            (candidates,) = self._candidates([image], [packs[caption]], threshold, top_k)
             results.append(_detections(candidates, image, caption.phrases, caption.phrases))
         return results
 
     def refer(
-        self, images: Sequence[Picture], expressions: Sequence[str], *, threshold: float = 0.3
+        self, images: Sequence[Picture], expressions: Sequence[str], *, threshold: float = 0.3, top_k: int = 1
     ) -> list[sv.Detections]:
         """The one box that each picture's own expression means, or none below the threshold.
 
@@ -131,6 +137,7 @@ class GroundingDetector:
             images: each (H, W, 3) uint8 RGB, upright, of any size.
             expressions: one a picture, such as "the red car on the left"; a '.' or '?' in it is dropped.
             threshold: the lowest score kept, 0 to 1.
+            top_k: at most so many boxes a picture, best first: more than one where expressions may mean several.
 
         Raises:
             PromptError: an expression longer than the detector reads, or without a word.
@@ -143,7 +150,7 @@ class GroundingDetector:
             logits, boxes = self._forward([image], packed.prompt)
             values = scores.expression_scores(logits[0], packed.prompt.spans[0])[:, None]  # (Q, 1)
             first = torch.zeros_like(values, dtype=torch.int64)
-            best = scores.candidates(boxes[0], values, first[0], first, threshold=threshold, top_k=1)
+            best = scores.candidates(boxes[0], values, first[0], first, threshold=threshold, top_k=top_k)
             results.append(_detections(best, image, ontology.names, packed.phrases))
         return results
 
@@ -166,6 +173,8 @@ class GroundingDetector:
             logits, boxes = self._forward(images, packed.prompt)
             for row, part in enumerate(parts):
                 phrases = scores.phrase_scores(logits[row], packed.prompt.spans)  # (Q, P)
+                if packed.pieces is not None:
+                    phrases = scores.joined_scores(phrases, packed.prompt.spans, packed.pieces)
                 values, chosen, labels = scores.category_scores(phrases, packed.categories)
                 chosen = chosen + first_phrase
                 part.append(scores.candidates(boxes[row], values, labels, chosen, threshold=threshold, top_k=top_k))
@@ -180,7 +189,8 @@ class GroundingDetector:
                 f"Caption {quoted(caption.text)} takes {len(prompt.input_ids)} tokens; the detector reads "
                 f"{self._max_tokens}, and {self._block_tokens} a sentence. Shorten it."
             )
-        return PackedPrompt(prompt, caption.phrases, tuple(range(len(caption.spans))))
+        phrases = caption.phrases
+        return PackedPrompt(prompt, phrases, tuple(range(len(phrases))), pieces=caption.owners)
 
     def _forward(self, images: Sequence[Picture], prompt: Prompt) -> tuple[torch.Tensor, torch.Tensor]:
         """Last-layer logits (B, Q, T) and normalised cxcywh (B, Q, 4) of pictures of one size, float32 on the CPU."""

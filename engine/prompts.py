@@ -38,11 +38,13 @@ class PackedPrompt:
         prompt: the phrases of these categories.
         phrases: the text of each phrase of the prompt.
         categories: the index into the ontology's categories of each phrase.
+        pieces: the phrase that each span of the prompt belongs to; None: each span is a phrase.
     """
 
     prompt: Prompt
     phrases: tuple[str, ...]
     categories: tuple[int, ...]
+    pieces: tuple[int, ...] | None = None
 
 
 def pack(

@@ -36,6 +36,14 @@ def phrase_scores(logits: torch.Tensor, spans: Sequence[Span]) -> torch.Tensor:
     return torch.stack([probabilities[..., start:end].mean(-1) for start, end in spans], dim=-1)
 
 
+def joined_scores(pieces: torch.Tensor, spans: Sequence[Span], owners: Sequence[int]) -> torch.Tensor:
+    """Scores of phrases that stand in several pieces, each the mean over all its tokens: (Q, S) to (Q, P)."""
+    lengths = torch.tensor([end - start for start, end in spans], dtype=pieces.dtype, device=pieces.device)
+    belongs = torch.zeros(len(spans), max(owners) + 1, dtype=pieces.dtype, device=pieces.device)
+    belongs[range(len(spans)), list(owners)] = lengths  # (S, P)
+    return pieces @ (belongs / belongs.sum(0))
+
+
 def expression_scores(logits: torch.Tensor, span: Span) -> torch.Tensor:
     """The largest probability of a referring expression's tokens: logits (..., Q, T) to (..., Q)."""
     return logits[..., span[0] : span[1]].float().sigmoid().nan_to_num(0).amax(-1)

@@ -205,6 +205,40 @@ def test_an_expression_scores_its_best_word_and_not_the_full_stop(tiny_detector:
     assert found.confidence[0] == pytest.approx(raw.logits[0, :, 1:3].sigmoid().max().item(), rel=1e-6)
 
 
+def test_a_phrase_in_pieces_scores_the_mean_of_all_its_tokens(tiny_detector: GroundingDetector) -> None:
+    apart = Caption("red car on the left", ((0, 7), (11, 19)), owners=(0, 0))
+    assert apart.phrases == ("red car the left",)
+    found = tiny_detector.ground([PICTURES[0]], [apart], threshold=0)[0]
+    both = tiny_detector.ground([PICTURES[0]], [Caption(apart.text, ((0, 7), (11, 19)))], threshold=0)[0]
+    assert set(found.class_id) == {0}  # type: ignore[arg-type]
+    assert found.confidence is not None and both.confidence is not None
+    for box, score in zip(found.xyxy[:5], found.confidence[:5], strict=True):
+        pieces = both.confidence[(both.xyxy == box).all(1)]
+        assert score == pytest.approx(pieces.mean(), rel=1e-5)  # "red car" and "the left" are two tokens each
+
+
+@pytest.mark.parametrize("owners", [(0,), (0, 2), (1, 1)])
+def test_owners_that_do_not_fit_the_spans_are_refused(owners: tuple[int, ...]) -> None:
+    with pytest.raises(PromptError, match="came with owners"):
+        Caption("red car on the left", ((0, 7), (11, 19)), owners)
+
+
+def test_an_expression_may_have_several_boxes_best_first(tiny_detector: GroundingDetector) -> None:
+    (several,) = tiny_detector.refer(PICTURES[:1], ["red car"], threshold=0, top_k=10)
+    (one,) = tiny_detector.refer(PICTURES[:1], ["red car"], threshold=0)
+    assert several.confidence is not None and one.confidence is not None
+    assert len(several) == 10
+    assert several.confidence.tolist() == sorted(several.confidence, reverse=True)
+    assert one.confidence[0] == several.confidence[0]
+
+
+def test_every_box_of_every_phrase_can_be_asked_for(tiny_detector: GroundingDetector) -> None:
+    caption = Caption("A red car on the left, a dog", ((2, 9), (25, 28)))
+    (found,) = tiny_detector.ground(PICTURES[:1], [caption], threshold=0, top_k=10_000)
+    assert np.bincount(found.class_id).tolist() == [20, 20]  # type: ignore[arg-type]  # 20 queries
+    assert len(tiny_detector.ground(PICTURES[:1], [caption], threshold=0, top_k=3)[0]) == 3
+
+
 def test_one_text_a_picture_is_needed(tiny_detector: GroundingDetector) -> None:
     with pytest.raises(EngineError, match="2 pictures came with 1 texts"):
         tiny_detector.refer(PICTURES[:2], ["cat"])

@@ -45,12 +45,12 @@ class SquareFinder:
         )
 
     def ground(
-        self, images: Sequence[Picture], captions: Sequence[str | Caption], *, threshold: float = 0.3
+        self, images: Sequence[Picture], captions: Sequence[str | Caption], *, threshold: float = 0.3, top_k: int = 300
     ) -> list[sv.Detections]:
         raise NotImplementedError
 
     def refer(
-        self, images: Sequence[Picture], expressions: Sequence[str], *, threshold: float = 0.3
+        self, images: Sequence[Picture], expressions: Sequence[str], *, threshold: float = 0.3, top_k: int = 1
     ) -> list[sv.Detections]:
         raise NotImplementedError
 
