@@ -179,6 +179,28 @@ def test_all_wrong_settings_are_reported_together() -> None:
         CriterionConfig(cost_l1=-1, alpha=2)
 
 
+@torch.no_grad()
+def test_grounding_dinos_profile_is_transformers_own_loss_where_that_one_is_right() -> None:
+    # On one image, so that its mix-up of prompts cannot show, and without the proposals, which it computes wrongly.
+    model = tiny_detector("original")
+    model.config.auxiliary_loss = True
+    ids = torch.tensor([[CLS, 9, 10, STOP, 7, STOP, SEP]])
+    pixels = torch.randn(1, 3, 64, 96)
+    boxes = torch.rand(5, 4) * 0.3 + 0.2
+    labels = [{"class_labels": torch.tensor([0, 1, 1, 0, 1]), "boxes": boxes}]
+    theirs = model(pixel_values=pixels, input_ids=ids, labels=labels).loss_dict
+    spans = torch.tensor([[False, True, True, False, False, False, False], [False] * 4 + [True, False, False]])
+
+    criterion = GroundingCriterion(profile("grounding-dino", TrainConfig()))
+    target = Targets(boxes, spans[labels[0]["class_labels"]])
+    ours = criterion(layer_outputs(model, run(model, pixels, ids)), [target], ids > 0)
+
+    for layer, suffix in (("0", "_0"), ("1", "")):
+        assert ours[f"class_{layer}"].item() == pytest.approx(2 * theirs[f"loss_ce{suffix}"].item(), rel=1e-4)
+        assert ours[f"l1_{layer}"].item() == pytest.approx(5 * theirs[f"loss_bbox{suffix}"].item(), rel=1e-4)
+        assert ours[f"giou_{layer}"].item() == pytest.approx(2 * theirs[f"loss_giou{suffix}"].item(), rel=1e-4)
+
+
 HALF_HIT = [0.5, 0.5, 0.2, 0.2]  # twice as high as the box, so IoU and GIoU are 0.5, and the L1 distance 0.1
 BOX = Targets(torch.tensor([[0.5, 0.5, 0.2, 0.1]]), torch.tensor([[False, True, True]]))
 
