@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from training.errors import StateRefused, TrainingDiverged, TrainingError
 from training.metrics.coco import Evaluation
 from training.parameters import choose_trainable, optimizer_for, set_mode
 from training.processes import Processes
+from training.recompute import recomputing
 from training.schedule import learning_rate, validation_period
 from training.student import Student
 
@@ -218,7 +220,10 @@ class _Loop:
         boxes, denoised = counted
         try:
             batch = batch.to(self._detector.device)
-            terms: dict[str, Tensor] = self._student(batch, boxes_in_step=boxes, denoised_in_step=denoised, seed=seed)
+            with recomputing(self._model) if self._config.recompute else nullcontext():
+                terms: dict[str, Tensor] = self._student(
+                    batch, boxes_in_step=boxes, denoised_in_step=denoised, seed=seed
+                )
             weighted = torch.stack(list(terms.values()))
             values: list[float] = weighted.detach().tolist()  # one transfer from the device, not one a term
             if not math.isfinite(sum(values)):
