@@ -7,11 +7,11 @@ Rng = np.random.Generator
 Size = tuple[int, int]  # width, height, as Pillow counts
 
 
-def background(rng: Rng, size: Size) -> Image.Image:
+def background(rng: Rng, size: Size, shapes_share: float = 0.4) -> Image.Image:
     """An RGB picture of nothing in particular: soft colours, a wall or a horizon, sometimes grain and plain shapes."""
     kinds = (_clouds, _clouds, _wall, _horizon)
     image = kinds[rng.integers(len(kinds))](rng, size)
-    if rng.random() < 0.4:
+    if rng.random() < shapes_share:
         _draw_shapes(rng, image)
     if rng.random() < 0.5:
         image = Image.blend(image, _grain(rng, size), rng.uniform(0.05, 0.2))

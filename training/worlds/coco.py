@@ -1,6 +1,7 @@
 """Rendered scenes as a COCO dataset in a folder."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from PIL import Image
 
 from common.masks import encode_mask
 from common.publish import published_folder
-from training.worlds.concepts import CONCEPTS
+from training.worlds.concepts import CONCEPTS, THINGS
 from training.worlds.scenes import Scene, SceneRules, numbered_scene
 
 
@@ -31,39 +32,61 @@ def write_scenes(
         FileExistsError: `folder` exists.
         ValueError: `count` is below 1 or `longest_px` below 64.
     """
+    check_amount(count, longest_px)
+    with published_folder(folder) as temporary:
+        writer = CocoWriter(temporary, range(len(CONCEPTS)))
+        for index in range(count):
+            writer.add(numbered_scene(seed, index, longest_px=longest_px, rules=rules), masks=masks)
+        return writer.finish()
+
+
+def check_amount(count: int, longest_px: int) -> None:
+    """Refuse with ValueError what can't be written."""
     if count < 1 or longest_px < 64:
         raise ValueError(f"Cannot write {count} scenes of {longest_px} px. Ask for at least 1 scene of 64 px.")
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    with published_folder(folder) as temporary:
-        (temporary / "images").mkdir()
-        for index in range(count):
-            scene = numbered_scene(seed, index, longest_px=longest_px, rules=rules)
-            name = f"{index:06d}.jpg"
-            Image.fromarray(scene.image).save(temporary / "images" / name, quality=92)
-            height, width = scene.image.shape[:2]
-            images.append({"id": index + 1, "file_name": name, "width": width, "height": height})
-            annotations += _rows(scene, index + 1, len(annotations), masks)
-        categories = [{"id": i + 1, "name": concept.name} for i, concept in enumerate(CONCEPTS)]
-        content = {"images": images, "annotations": annotations, "categories": categories}
-        (temporary / "annotations.json").write_text(json.dumps(content), encoding="utf-8")
-    return len(annotations)
 
 
-def _rows(scene: Scene, image_id: int, before: int, masks: bool) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    shapes = scene.masks() if masks else None
-    for index, (box, label) in enumerate(zip(scene.boxes_xyxy.tolist(), scene.labels.tolist(), strict=True)):
-        x1, y1, x2, y2 = box
-        row: dict[str, Any] = {
-            "id": before + index + 1,
-            "image_id": image_id,
-            "category_id": label + 1,
-            "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "area": (x2 - x1) * (y2 - y1),
-            "iscrowd": 0,
-        }
-        if shapes is not None:
-            row |= {"segmentation": encode_mask(shapes[index]), "area": int(shapes[index].sum())}
-        rows.append(row)
-    return rows
+class CocoWriter:
+    """Scenes on their way into a folder: pictures at once, annotations.json at the end."""
+
+    def __init__(self, folder: Path, things: Sequence[int]) -> None:
+        self._folder = folder
+        self._category_ids = {thing: place + 1 for place, thing in enumerate(things)}
+        self._images: list[dict[str, Any]] = []
+        self._annotations: list[dict[str, Any]] = []
+        (folder / "images").mkdir()
+
+    def add(self, scene: Scene, *, masks: bool = False) -> str:
+        """Write a scene's picture and remember its boxes; returns the picture's name within images/."""
+        image_id = len(self._images) + 1
+        name = f"{image_id - 1:06d}.jpg"
+        Image.fromarray(scene.image).save(self._folder / "images" / name, quality=92)
+        height, width = scene.image.shape[:2]
+        self._images.append({"id": image_id, "file_name": name, "width": width, "height": height})
+        self._annotations += self._rows(scene, image_id, masks)
+        return name
+
+    def finish(self) -> int:
+        """Write annotations.json; returns the number of boxes."""
+        categories = [{"id": number, "name": THINGS[thing].name} for thing, number in self._category_ids.items()]
+        content = {"images": self._images, "annotations": self._annotations, "categories": categories}
+        (self._folder / "annotations.json").write_text(json.dumps(content), encoding="utf-8")
+        return len(self._annotations)
+
+    def _rows(self, scene: Scene, image_id: int, masks: bool) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        shapes = scene.masks() if masks else None
+        for index, (box, label) in enumerate(zip(scene.boxes_xyxy.tolist(), scene.labels.tolist(), strict=True)):
+            x1, y1, x2, y2 = box
+            row: dict[str, Any] = {
+                "id": len(self._annotations) + index + 1,
+                "image_id": image_id,
+                "category_id": self._category_ids[label],
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "area": (x2 - x1) * (y2 - y1),
+                "iscrowd": 0,
+            }
+            if shapes is not None:
+                row |= {"segmentation": encode_mask(shapes[index]), "area": int(shapes[index].sum())}
+            rows.append(row)
+        return rows

@@ -9,7 +9,7 @@ class Concept:
 
     Attributes:
         name: what it is called in prompts and datasets.
-        emoji: the character that the font draws it with.
+        emoji: the character that the font draws it with; empty for a coloured shape.
         synonyms: other names that mean the same thing and no other concept here.
     """
 
@@ -109,6 +109,19 @@ _OBJECTS = (
 
 CONCEPTS: tuple[Concept, ...] = _ANIMALS + _FOOD + _OBJECTS
 
+SHAPES = ("circle", "square", "triangle", "star")
+SHAPE_COLOURS = {  # far enough apart to be told apart in any light; RGB
+    "red": (215, 35, 35),
+    "orange": (245, 140, 25),
+    "yellow": (245, 220, 40),
+    "green": (35, 150, 60),
+    "blue": (40, 85, 215),
+    "purple": (130, 45, 160),
+    "black": (25, 25, 25),
+    "white": (240, 240, 240),
+}
+COLOURED_SHAPES = tuple(Concept(f"{colour} {shape}", "") for shape in SHAPES for colour in SHAPE_COLOURS)
+
 UNTAUGHT: tuple[Concept, ...] = (
     Concept("koala", "\U0001f428"),
     Concept("peacock", "\U0001f99a"),
@@ -124,3 +137,6 @@ UNTAUGHT: tuple[Concept, ...] = (
     Concept("hammer", "\U0001f528"),
 )
 """Things the starter is never shown, to try on it how something new is taught; their indices follow `CONCEPTS`."""
+
+THINGS: tuple[Concept, ...] = CONCEPTS + UNTAUGHT + COLOURED_SHAPES
+"""All that can be drawn; most scenes show the concepts only."""

@@ -25,10 +25,12 @@ class SceneRules:
     max_objects: int = 9
     smallest: float = 0.12  # height of a thing
     largest: float = 0.46
+    stretch: tuple[float, float] = (0.85, 1.15)  # of a thing's width
     max_overlap: float = 0.25  # of the smaller of two boxes
     cut_share: float = 0.1  # things that may reach over the picture's edge
     turned_share: float = 0.3  # things turned by up to 25 degrees
     jpeg_share: float = 0.25  # pictures with traces of compression
+    backdrop_share: float = 0.4  # pictures with plain shapes behind the things
     light_share: float = 0.4  # pictures with other brightness
 
 
@@ -39,7 +41,7 @@ class Scene:
     Attributes:
         image: (H, W, 3) uint8 RGB.
         boxes_xyxy: (N, 4) float32 pixels, each thing's whole extent inside the picture.
-        labels: (N,) int64, indices into `CONCEPTS`.
+        labels: (N,) int64, indices into `THINGS`.
         owner: (H, W) uint8, 0 for background, i + 1 where thing i is seen.
     """
 
@@ -60,14 +62,14 @@ def render_scene(rng: Rng, size_hw: tuple[int, int], concepts: Sequence[int], ru
     Args:
         rng: advanced by the call.
         size_hw: height and width in pixels.
-        concepts: indices into `CONCEPTS`; none gives an empty scene.
+        concepts: indices into `THINGS`; none gives an empty scene.
 
     Raises:
         FontMissing: the emoji font is not installed.
     """
     rules = rules or SceneRules()
     height, width = size_hw
-    canvas = background(rng, (width, height))
+    canvas = background(rng, (width, height), rules.backdrop_share)
     owner = np.zeros(size_hw, np.uint8)
     boxes: list[tuple[int, int, int, int]] = []
     labels: list[int] = []
@@ -95,17 +97,21 @@ def numbered_scene(seed: int, index: int, *, longest_px: int = 480, rules: Scene
         FontMissing: the emoji font is not installed.
     """
     rng = np.random.default_rng((seed, index))
+    return render_scene(rng, usual_size_hw(rng, longest_px), range(len(CONCEPTS)), rules)
+
+
+def usual_size_hw(rng: Rng, longest_px: int) -> tuple[int, int]:
+    """Height and width of a picture of some usual aspect, its longer side from half of `longest_px` to all of it."""
     longest = int(rng.integers(longest_px // 2, longest_px + 1))
     aspect = _ASPECTS[rng.integers(len(_ASPECTS))]
     shortest = round(longest / max(aspect, 1 / aspect))
-    size_hw = (shortest, longest) if aspect >= 1 else (longest, shortest)
-    return render_scene(rng, size_hw, range(len(CONCEPTS)), rules)
+    return (shortest, longest) if aspect >= 1 else (longest, shortest)
 
 
 def _posed(rng: Rng, concept: int, short_side: int, rules: SceneRules) -> Image.Image:
     height = max(int(rng.uniform(rules.smallest, rules.largest) * short_side), _MIN_SIDE_PX)
     picture = sprite(concept, height)
-    width = max(int(height * picture.width / picture.height * rng.uniform(0.85, 1.15)), _MIN_SIDE_PX)
+    width = max(int(height * picture.width / picture.height * rng.uniform(*rules.stretch)), _MIN_SIDE_PX)
     picture = picture.resize((width, height), Image.Resampling.BILINEAR)
     if rng.random() < 0.5:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

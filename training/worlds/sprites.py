@@ -1,11 +1,12 @@
-"""The pictures of the concepts, drawn once from Noto Color Emoji."""
+"""The pictures of the things: concepts from Noto Color Emoji, coloured shapes as polygons; each drawn once."""
 
 from functools import cache
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from training.worlds.concepts import CONCEPTS, UNTAUGHT
+from training.worlds.concepts import THINGS
+from training.worlds.shapes import shape_picture
 
 FONT_FILES = (
     Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"),
@@ -38,7 +39,7 @@ def find_font(candidates: tuple[Path, ...] = FONT_FILES) -> Path:
 def sprite(concept: int, at_least_px: int) -> Image.Image:
     """RGBA picture of a concept, cropped to what is drawn, at least `at_least_px` high where the font allows.
 
-    `concept` is an index into `CONCEPTS` followed by `UNTAUGHT`.
+    `concept` is an index into `THINGS`.
 
     Raises:
         FontMissing: see `find_font`.
@@ -53,8 +54,11 @@ def sprite(concept: int, at_least_px: int) -> Image.Image:
 
 @cache
 def _drawn(concept: int) -> Image.Image:
+    if not THINGS[concept].emoji:
+        colour, shape = THINGS[concept].name.split()
+        return shape_picture(shape, colour)
     image = Image.new("RGBA", (160, 160))
-    ImageDraw.Draw(image).text((8, 8), (CONCEPTS + UNTAUGHT)[concept].emoji, font=_font(), embedded_color=True)
+    ImageDraw.Draw(image).text((8, 8), THINGS[concept].emoji, font=_font(), embedded_color=True)
     return image.crop(image.getbbox())
 
 
