@@ -118,7 +118,7 @@ def models(arguments: argparse.Namespace) -> int:
 
 
 def scenes(arguments: argparse.Namespace) -> int:
-    """Render scenes with exact boxes, as a COCO dataset (needs a colour emoji font)."""
+    """Render scenes with exact boxes, as a COCO dataset, with captions if asked for (needs a colour emoji font)."""
     from app.commands.scenes import run
 
     return run(arguments)
@@ -247,6 +247,7 @@ def _scenes_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--output", type=Path, required=True, metavar="DIR")
     sub.add_argument("--images", type=_positive, default=192, metavar="N")
     sub.add_argument("--seed", type=int, default=7, help="the starter learned from 0 to 3 (7)")
+    sub.add_argument("--captions", action="store_true", help="with captions and referring expressions, as ODVG")
 
 
 def _port(text: str) -> int:
