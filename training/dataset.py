@@ -1,7 +1,7 @@
 """A dataset's labels as training sees them: read once, kept beside the run, split for learning and measuring."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from annotations.queries import LabelledImage, categories, dataset_by_name, labe
 from common.publish import published_file
 from engine.ontology import Category, Ontology
 from training.errors import NothingToTrain
+from training.phrases import asked_phrases
 
 _LEAST_TO_HOLD_OUT_FROM = 8  # with fewer images all are learnt from, and measured on
 
@@ -80,12 +81,13 @@ def read_dataset(session: Session, name: str) -> LabelledDataset:
 
 
 def ontology_of(rows: Sequence[models.Category]) -> Ontology:
-    """The categories of a dataset as a detector is asked for them, in their order.
+    """The categories of a dataset as a detector is asked for them, in their order (`asked_phrases`).
 
     Raises:
         PromptError: there are none, or their phrases can't be asked for.
     """
-    return Ontology(tuple(Category(row.name, tuple(phrase.text for phrase in row.phrases)) for row in rows))
+    named = [(row.name, [phrase.text for phrase in row.phrases]) for row in rows]
+    return Ontology(tuple(Category(name, own) for (name, _), own in zip(named, asked_phrases(named), strict=True)))
 
 
 def split_for_training(dataset: LabelledDataset, hold_out: float, seed: int) -> Splits:
@@ -110,20 +112,28 @@ def split_for_training(dataset: LabelledDataset, hold_out: float, seed: int) -> 
 
 
 def save_dataset(dataset: LabelledDataset, path: Path) -> None:
-    """Write the labels as JSON, so that a run can be resumed on exactly what it started with."""
-    document = {
+    """Write the labels as JSON."""
+    with published_file(path) as aside:
+        aside.write_text(json.dumps(to_document(dataset)), encoding="utf-8")
+
+
+def load_dataset(path: Path) -> LabelledDataset:
+    """What `save_dataset` wrote."""
+    return from_document(json.loads(path.read_text(encoding="utf-8")))
+
+
+def to_document(dataset: LabelledDataset) -> dict[str, Any]:
+    """The labels as JSON values."""
+    return {
         "id": dataset.id,
         "name": dataset.name,
         "categories": [{"name": c.name, "phrases": list(c.phrases)} for c in dataset.ontology.categories],
         "images": [_image_to_json(image) for image in dataset.images],
     }
-    with published_file(path) as aside:
-        aside.write_text(json.dumps(document), encoding="utf-8")
 
 
-def load_dataset(path: Path) -> LabelledDataset:
-    """What `save_dataset` wrote."""
-    document = json.loads(path.read_text(encoding="utf-8"))
+def from_document(document: Mapping[str, Any]) -> LabelledDataset:
+    """What `to_document` gave."""
     ontology = Ontology(tuple(Category(c["name"], tuple(c["phrases"])) for c in document["categories"]))
     images = tuple(_image_from_json(facts) for facts in document["images"])
     return LabelledDataset(document["id"], document["name"], ontology, images)

@@ -14,6 +14,7 @@ from engine.ontology import Ontology
 from engine.prompts import MAX_TOKENS, Prompt, pack, positive_map
 from training.config import Mode
 from training.samples import Sample, SampledPrompt
+from training.words import says_a_side
 
 # Things that are seldom in a picture nobody labelled them in. Everyday names (person, table) would often be there
 # without a box, and the detector would unlearn them.
@@ -76,6 +77,7 @@ class PromptSampler:
         phrases = [phrase for category in ontology.categories for phrase in category.phrases]
         taken = {*phrases, *(category.name.lower() for category in ontology.categories)}
         self._others = [name for name in OTHER_NAMES if name not in taken]
+        self._flips = not any(says_a_side(phrase) for phrase in phrases)  # a left shoe is a right one in a mirror
         self._ids = _token_ids([*phrases, *self._others], tokenizer)
         self._ends = (tokenizer.cls_token_id, tokenizer.convert_tokens_to_ids("."), tokenizer.sep_token_id)
 
@@ -87,9 +89,15 @@ class PromptSampler:
         def prompt(labels: NDArray[np.int64], _mirrored: bool, rng: np.random.Generator) -> SampledPrompt:
             return self(set(labels.tolist()), absent, rng, others=image.done)
 
-        size_wh = (image.width, image.height)
-        boxes, labels = image.boxes_xyxy[chosen], image.category_ids[chosen]
-        return Sample(image.id, image.path, size_wh, boxes, labels, prompt)
+        return Sample(
+            image.id,
+            image.path,
+            (image.width, image.height),
+            image.boxes_xyxy[chosen],
+            image.category_ids[chosen],
+            prompt,
+            flips=self._flips,
+        )
 
     def __call__(
         self, present: Collection[int], absent: Collection[int], rng: np.random.Generator, *, others: bool = True

@@ -11,6 +11,7 @@ from annotations.queries import DatasetSummary, categories
 from engine.errors import PromptError
 from engine.ontology import Category, Ontology
 from training.dataset import ontology_of
+from training.phrases import asked_phrases
 
 MAX_YAML_BYTES = 1_000_000
 
@@ -29,17 +30,17 @@ def adopt(session: Session, dataset: DatasetSummary, asked: Ontology) -> Dataset
     A name that differs only in case is the dataset's category ("rbc" finds "RBC"). A category asked for by its
     name alone is described by the phrases the dataset has for it.
     """
-    known = {row.name.casefold(): row for row in categories(session, dataset.id)}
+    rows = categories(session, dataset.id)
+    phrases = asked_phrases([(row.name, [phrase.text for phrase in row.phrases]) for row in rows])
+    known = {row.name.casefold(): (row, own) for row, own in zip(rows, phrases, strict=True)}
     wanted = []
     for category in asked.categories:
-        row = known.get(category.name.casefold())
-        if row is None:
+        if category.name.casefold() not in known:
             wanted.append(category)
             continue
+        row, own = known[category.name.casefold()]
         described = category.phrases != Category(category.name).phrases
-        wanted.append(
-            Category(row.name, category.phrases if described else tuple(phrase.text for phrase in row.phrases))
-        )
+        wanted.append(Category(row.name, category.phrases if described else own))
     ontology = Ontology(tuple(wanted))
     rows = ensure_categories(session, dataset.id, [(c.name, c.phrases) for c in ontology.categories])
     return DatasetOntology(ontology, tuple(row.id for row in rows))
