@@ -120,7 +120,7 @@ def detected(
         found = detector.detect(pixels, ontology, threshold=0.0, top_k=300)
         for image, detections in zip(part, found, strict=True):
             labels.append(_labels_of(image, index))
-            predictions.append(_predictions_of(detections))
+            predictions.append(predictions_of(detections))
         if progress is not None:
             progress(min(start + batch_size, len(images)), len(images))
     return labels, predictions
@@ -196,6 +196,16 @@ def coco_results(predictions: Sequence[Predictions]) -> list[dict[str, Any]]:
     ]
 
 
+def predictions_of(detections: "Detections") -> Predictions:
+    """What a detector answers with, as plain arrays."""
+    count = len(detections)
+    classes = np.zeros(count) if detections.class_id is None else detections.class_id
+    scores = np.zeros(count) if detections.confidence is None else detections.confidence
+    return Predictions(
+        detections.xyxy.astype(np.float32), np.asarray(classes, np.int64), np.asarray(scores, np.float32)
+    )
+
+
 def accumulate(
     dataset: dict[str, Any], results: list[dict[str, Any]], max_detections: Sequence[int], *, federated: bool = False
 ) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -237,15 +247,6 @@ def _nothing(names: Sequence[str], images: int) -> Evaluation:
 def _xywh(box: NDArray[np.float32]) -> list[float]:
     x1, y1, x2, y2 = (float(value) for value in box)
     return [x1, y1, x2 - x1, y2 - y1]
-
-
-def _predictions_of(detections: "Detections") -> Predictions:
-    count = len(detections)
-    classes = np.zeros(count) if detections.class_id is None else detections.class_id
-    scores = np.zeros(count) if detections.confidence is None else detections.confidence
-    return Predictions(
-        detections.xyxy.astype(np.float32), np.asarray(classes, np.int64), np.asarray(scores, np.float32)
-    )
 
 
 def _labels_of(image: "LabelledImage", index: Mapping[int, int]) -> Labels:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from training.errors import LayoutRefused
+from training.metrics.odinw import is_of_odinw13
 from training.metrics.readers.coco import read_coco
 from training.metrics.readers.samples import DetectionSet
 
@@ -31,12 +32,15 @@ def odinw_files(root: Path, split: str = "valid") -> dict[str, Path]:
     return _named(root, found)
 
 
-def read_odinw(source: Path | Sequence[Path], split: str = "valid") -> Iterator[DetectionSet]:
+def read_odinw(
+    source: Path | Sequence[Path], split: str = "valid", *, thirteen: bool = False
+) -> Iterator[DetectionSet]:
     """Each dataset, read as it is asked for.
 
     Args:
         source: the folder that holds the datasets, or the annotation files of those that are wanted.
         split: for a folder.
+        thirteen: only those of ODinW13.
 
     Raises:
         LayoutRefused: no dataset, or a file is not of this layout.
@@ -45,6 +49,8 @@ def read_odinw(source: Path | Sequence[Path], split: str = "valid") -> Iterator[
         files = odinw_files(source, split)
     else:
         files = _named(Path(os.path.commonpath([path.parent for path in source])), source) if source else {}
+    if thirteen:
+        files = {name: path for name, path in files.items() if is_of_odinw13(name)}
     for name, path in files.items():
         yield replace(read_coco(path), name=name, images_dir=path.parent)
 

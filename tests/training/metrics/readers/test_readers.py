@@ -170,7 +170,7 @@ def test_d3_without_groups_says_what_to_do(tmp_path: Path) -> None:
 
 def test_readers_and_metrics_can_be_imported_without_torch() -> None:
     code = (
-        "import training.metrics, training.metrics.readers, sys; "
+        "import training.metrics, training.metrics.readers, training.metrics.benchmarks, sys; "
         "print([name for name in ('torch', 'transformers', 'sqlalchemy', 'supervision') if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
