@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from tests.training.metrics.made import labels, perfect, predictions, shuffled
-from training.metrics.coco import Predictions, coco_metrics
+from training.metrics.coco import (
+    Predictions,
+    accumulate,
+    coco_dataset,
+    coco_metrics,
+    coco_results,
+    mean_measured,
+)
 from training.metrics.lvis import FederatedCategory, FederatedLabels, lvis_fixed_ap
 
 CATEGORIES = (FederatedCategory("cat", "f"), FederatedCategory("yak", "r"), FederatedCategory("cow", "c"))
@@ -92,6 +99,37 @@ def test_labels_that_speak_of_every_category_give_cocos_numbers() -> None:
     theirs = coco_metrics([image.labels for image in truth], found, ["cat", "yak", "cow"]).metrics
     for name in ("AP", "AP50", "AP75", "APs", "APm", "APl"):
         assert ours[name] == pytest.approx(theirs[name]), name
+
+
+def test_category_by_category_gives_what_the_library_gives_for_all_at_once() -> None:
+    rng = np.random.default_rng(3)
+    truth, found = crowd_of_images(rng)
+    sparse = [
+        FederatedLabels(
+            image.labels,
+            absent=frozenset(np.flatnonzero(rng.random(3) < 0.3).tolist()) - set(image.labels.classes.tolist()),
+            not_exhaustive=frozenset(image.labels.classes[:1].tolist()),
+        )
+        for image in truth
+    ]
+    dataset = coco_dataset([image.labels for image in sparse], [category.name for category in CATEGORIES])
+    for record, category in zip(dataset["categories"], CATEGORIES, strict=True):
+        record["frequency"] = category.frequency
+    for record, image in zip(dataset["images"], sparse, strict=True):
+        record["neg_category_ids"] = sorted(image.absent)
+        record["not_exhaustive_category_ids"] = sorted(image.not_exhaustive)
+    precision, _ = accumulate(dataset, coco_results(found), [1000], federated=True)
+    ours = lvis_fixed_ap(sparse, found, CATEGORIES).metrics
+    for name, part in (
+        ("AP", precision[..., 0]),
+        ("AP50", precision[0, ..., 0]),
+        ("AP75", precision[5, ..., 0]),
+        ("APs", precision[..., 1]),
+        ("APm", precision[..., 2]),
+        ("APl", precision[..., 3]),
+        ("APr", precision[:, :, 1, 0]),
+    ):
+        assert ours[name] == pytest.approx(mean_measured(part)), name
 
 
 def test_the_order_of_images_and_boxes_changes_nothing() -> None:
