@@ -223,7 +223,7 @@ def _row(text: bytes) -> dict[str, Any]:
 
 def _size(row: Mapping[str, Any]) -> tuple[int, int] | None:
     width, height = row.get("width"), row.get("height")
-    if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
+    if isinstance(width, int) and isinstance(height, int) and 0 < width < 2**31 and 0 < height < 2**31:
         return width, height
     return None
 
