@@ -147,7 +147,7 @@ def parser() -> argparse.ArgumentParser:
     add(label, _label_options, _dataset, _workspace, _detector, _segmenter, _json)
     add(accept, _accept_options, _dataset, _workspace, _json)
     add(train, _train_options, _dataset, _workspace, _detector, _json)
-    add(evaluate, _evaluate_options, _dataset, _workspace, _detector, _json)
+    add(evaluate, _evaluate_options, _workspace, _detector, _json)
     add(export, _export_options, _dataset, _workspace, _json)
     add(models, _models_options, _workspace, _json)
     add(scenes, _scenes_options, _json)
@@ -224,10 +224,16 @@ def _train_options(sub: argparse.ArgumentParser) -> None:
 
 
 def _evaluate_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--dataset", metavar="NAME")
     sub.add_argument("--split", choices=("train", "val", "test"))
     sub.add_argument("--task", choices=("detect", "ground", "refer"), default="detect")
-    sub.add_argument("--threshold", type=_fraction, help="of the confusion matrix; default: the suggested ones")
+    what = "of the confusion matrix (the suggested ones), or of an answer that may be empty (0.7)"
+    sub.add_argument("--threshold", type=_fraction, help=what)
     sub.add_argument("--output", type=Path, metavar="DIR", help="write a report with curves and pictures")
+    layouts = ("coco", "lvis", "odinw", "flickr", "refcoco", "grefcoco", "d3")
+    sub.add_argument("--layout", choices=layouts, help="measure on a public benchmark's files, without importing them")
+    sub.add_argument("--annotations", type=Path, metavar="FILE", help="the benchmark's JSON file (odinw: its folder)")
+    sub.add_argument("--images", type=Path, metavar="DIR", help="what its file names are relative to")
 
 
 def _export_options(sub: argparse.ArgumentParser) -> None:

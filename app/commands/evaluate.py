@@ -3,41 +3,60 @@
 import argparse
 
 from app.commands.terminal import ProgressBar, print_document, say
-from app.failures import Refused
-from app.services import opened
-from app.services.evaluating import EvaluationDocument, keep, measure
+from app.services import Services, opened
+from app.services.captions import evaluate_benchmark, evaluate_captions
+from app.services.evaluating import EvaluationDocument, Measured, keep, measure
 from app.services.evaluation_report import publish_report
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Score a detector on the annotated images of a dataset; the result is kept for the page."""
-    if arguments.output and arguments.output.exists():
+    """Score a detector on a dataset, or on a public benchmark's files; a dataset's result is kept for the page."""
+    if fault := _fault(arguments):
+        say(fault)
+        return 2
+    if arguments.output and arguments.output.exists():  # before hours of work
         raise FileExistsError(f"{str(arguments.output)!r} already exists: choose another name.")
-    if arguments.task != "detect":
-        raise Refused(f"evaluate --task {arguments.task} is not there yet: use --task detect.")
     with opened(arguments.workspace, arguments.database, arguments.detector) as services:
-        measured = measure(
-            services.store,
-            services.models,
-            arguments.dataset,
-            arguments.split,
-            threshold=arguments.threshold,
-            progress=ProgressBar("evaluating"),
-        )
-        keep(services.store, measured.document)
+        result = _measured(services, arguments)
+        if not arguments.layout:
+            keep(services.store, result.document)
     if arguments.output:
-        publish_report(measured, arguments.output)
+        publish_report(result, arguments.output)
         say(f"The report is {arguments.output / 'report.html'}.")
     if arguments.json:
-        print_document(measured.document.as_json())
+        print_document(result.document.as_json())
     else:
-        print_summary(measured.document)
+        print_summary(result.document)
     return 0
+
+
+def _fault(arguments: argparse.Namespace) -> str | None:
+    """What is wrong with the flags taken together."""
+    if bool(arguments.dataset) == bool(arguments.layout):
+        return "Name what to measure on: --dataset NAME, or --layout NAME with the --annotations of a benchmark."
+    if bool(arguments.layout) != bool(arguments.annotations):
+        return "--layout and --annotations go together: --layout coco --annotations FILE --images DIR."
+    return None
+
+
+def _measured(services: Services, arguments: argparse.Namespace) -> Measured:
+    """What was asked for, measured by the detector in use."""
+    progress = ProgressBar("evaluating")
+    if arguments.layout:
+        from training.metrics.public import Place
+
+        place = Place(arguments.layout, arguments.annotations, arguments.images)
+        return Measured(evaluate_benchmark(services.models, place, threshold=arguments.threshold, progress=progress))
+    asked = services.store, services.models, arguments.dataset, arguments.split
+    if arguments.task == "detect":
+        return measure(*asked, threshold=arguments.threshold, progress=progress)
+    document = evaluate_captions(*asked, arguments.task, threshold=arguments.threshold, progress=progress)
+    return Measured(document)
 
 
 def print_summary(document: EvaluationDocument) -> None:
     """The numbers for a person to read."""
-    print(f"{document.detector} on {document.dataset} ({document.split or 'all images'}, {document.images} images)")
+    print(f"{document.detector} on {document.dataset} ({document.split or 'all of it'}, {document.images} measured)")
     for name, value in document.metrics.items():
         print(f"  {name:24} {_score(value)}")
     for name, row in document.per_category.items():

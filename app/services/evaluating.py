@@ -80,14 +80,17 @@ class EvaluationDocument:
 
 @dataclass(frozen=True)
 class Measured:
-    """An evaluation with what it was made of, one entry an image, for a report that shows pictures."""
+    """An evaluation with what it was made of, one entry an image, for a report that shows pictures.
+
+    Only detection on a dataset has pictures.
+    """
 
     document: EvaluationDocument
-    names: tuple[str, ...]
-    images: Sequence["LabelledImage"]
-    labels: Sequence["Labels"]
-    predictions: Sequence["Predictions"]
-    outcomes: Sequence["Outcome"]
+    names: tuple[str, ...] = ()
+    images: Sequence["LabelledImage"] = ()
+    labels: Sequence["Labels"] = ()
+    predictions: Sequence["Predictions"] = ()
+    outcomes: Sequence["Outcome"] = ()
 
 
 @dataclass(frozen=True)

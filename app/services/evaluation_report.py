@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.services.evaluating import EvaluationDocument, Measured
+from app.services.evaluating import Measured
 from app.services.markup import Markup, element, score, text
 from app.services.report_pictures import worst_pictures
 from common.publish import published_folder
@@ -21,15 +21,14 @@ MOST_CELLS = 40
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 300, 200, 34, 24
 
 
-def publish_report(measured: Measured | EvaluationDocument, folder: Path) -> None:
-    """Write the report; a document alone gives one without pictures.
+def publish_report(measured: Measured, folder: Path) -> None:
+    """Write the report.
 
     Raises:
         FileExistsError: something stands at `folder` already.
     """
-    document = measured if isinstance(measured, EvaluationDocument) else measured.document
-    facts = json.loads(json.dumps(document.as_json(), allow_nan=False))
-    pictures = None if isinstance(measured, EvaluationDocument) else worst_pictures(measured)
+    facts = json.loads(json.dumps(measured.document.as_json(), allow_nan=False))
+    pictures = worst_pictures(measured)
     with published_folder(folder) as aside:
         (aside / "report.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf-8")
         (aside / "report.html").write_text(report_html(facts, pictures), encoding="utf-8")

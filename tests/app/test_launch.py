@@ -53,6 +53,10 @@ def test_every_command_explains_itself(command: str) -> None:
         ["serve", "--port", "99999"],
         ["export", "--dataset", "x", "--format", "parquet", "--output", "o"],
         ["accept", "--dataset", "x", "--unheard-of"],
+        ["evaluate"],
+        ["evaluate", "--dataset", "x", "--split", "all"],
+        ["evaluate", "--dataset", "x", "--layout", "coco", "--annotations", "a.json"],
+        ["evaluate", "--layout", "coco"],
         ["models", "promote"],
     ],
 )
