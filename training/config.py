@@ -53,7 +53,7 @@ class TrainConfig:
     denoising_boxes: int = 200  # most labelled boxes of an image that are copied, a bound on memory
     label_noise: float = 0.5  # twice the share of the copies that get a wrong name
     box_noise: float = 1.0  # largest shift of a copy's edges, in half widths and heights
-    dense_steps: int = 0  # steps of a dense one-to-many stage before the first
+    dense_steps: int = 0  # of the steps, the first ones, that teach the proposals by a dense one-to-many loss instead
     dropout: float = 0.0  # encoder and decoder; checkpoints say 0.1, their authors trained with 0
     fusion_dropout: float = 0.0  # attention between image and text
     flip: float = 0.5  # probability of a mirrored image

@@ -77,7 +77,7 @@ def train(
     """Teach `detector` in place, telling of each step, validation and saved state.
 
     When the iterator ends, or is closed, the detector holds the averaged weights of the validation with the highest
-    AP after step 0 (AP50 decides between equals).
+    AP after step 0 (AP50 decides between equals; where only texts are measured, R@1 and P@1 do).
 
     Args:
         detector: its model is changed; afterwards it is in evaluation mode.
@@ -218,12 +218,14 @@ class _Loop:
     def _backward(self, batch: Batch, counted: tuple[int, int], step: int, seed: int) -> dict[str, float]:
         """Add the gradient of one part of a step; returns its share of each loss term."""
         boxes, denoised = counted
+        student = self._student
         try:
             batch = batch.to(self._detector.device)
             with recomputing(self._model) if self._config.recompute else nullcontext():
-                terms: dict[str, Tensor] = self._student(
-                    batch, boxes_in_step=boxes, denoised_in_step=denoised, seed=seed
-                )
+                if step <= self._config.dense_steps:
+                    terms: dict[str, Tensor] = student.dense(batch, boxes_in_step=boxes)
+                else:
+                    terms = student(batch, boxes_in_step=boxes, denoised_in_step=denoised, seed=seed)
             weighted = torch.stack(list(terms.values()))
             values: list[float] = weighted.detach().tolist()  # one transfer from the device, not one a term
             if not math.isfinite(sum(values)):
@@ -232,7 +234,8 @@ class _Loop:
         except torch.cuda.OutOfMemoryError as error:
             raise TrainingError(
                 f"The GPU's memory is full at step {step} with batch_size {self._config.batch_size} in "
-                f"{self._config.accumulate} parts. Set a larger accumulate, smaller sizes_px or a smaller batch_size."
+                f"{self._config.accumulate} parts. Set a larger accumulate, recompute to true, smaller sizes_px, a "
+                "smaller batch_size, or batch_size to 0 to have it found."
             ) from error
         return dict(zip(terms, values, strict=True))
 
@@ -289,7 +292,12 @@ def _sum(terms: Iterable[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _rank(evaluation: Evaluation) -> tuple[float, float]:
-    return (evaluation.metrics["AP"] or 0.0, evaluation.metrics["AP50"] or 0.0)
+    """What makes one evaluation better than another: AP, then AP50; the recall of phrases where only texts are."""
+    found = evaluation.metrics
+    if found["AP"] is None:
+        texts = [value for name in ("R@1", "P@1") if (value := found.get(name)) is not None]
+        return (math.fsum(texts), 0.0)
+    return (found["AP"], found["AP50"] or 0.0)
 
 
 def _diverged(what: str, value: float, step: int, image_ids: Sequence[int], config: TrainConfig) -> TrainingDiverged:

@@ -34,6 +34,7 @@ QUICK = TrainConfig(
     save_every_s=0,
     log_every=1,
     ema_decay=0.9,
+    denoising=4,
     crop=0.0,
 )
 

@@ -23,10 +23,20 @@ def run(folder: Path, config: TrainConfig = QUICK, state: Path | None = None, un
     return detector.model.state_dict()
 
 
-@pytest.mark.parametrize("mode", ["closed", "vocabulary"])
-@pytest.mark.parametrize("cut", [1, 2, 3])
-def test_a_resumed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path, mode: str, cut: int) -> None:
-    config = QUICK.updated({"mode": mode, "dropout": 0.1, "crop": 0.5})  # dropout and crops draw at random
+@pytest.mark.parametrize(
+    ("settings", "cut"),
+    [
+        ({"mode": "closed"}, 1),
+        ({"mode": "vocabulary", "accumulate": 2}, 2),
+        ({"mode": "vocabulary", "recompute": True, "lora_rank": 2}, 1),
+        ({"mode": "closed", "accumulate": 2, "dense_steps": 2, "precision": "bf16"}, 3),
+        ({"mode": "open", "denoising": 0}, 3),
+    ],
+)
+def test_a_resumed_training_ends_with_the_weights_of_an_unbroken_one(
+    tmp_path: Path, settings: dict[str, object], cut: int
+) -> None:
+    config = QUICK.updated({"dropout": 0.1, "crop": 0.5, **settings})  # dropout and crops draw at random
     unbroken = run(tmp_path, config)
     state = tmp_path / "state.safetensors"
     run(tmp_path, config, state, until=cut)
@@ -52,6 +62,8 @@ def test_a_state_holds_no_pickle_and_only_what_learns(tmp_path: Path) -> None:
     names = load_file(state).keys()
     assert {name.split("/")[0] for name in names} == {"model", "ema", "best", "adam"}
     assert not [name for name in names if "text_backbone" in name]
+    assert "model/denoising.label_embedding.weight" in names  # it learns, and is no part of the detector
+    assert not [name for name in names if "denoising" in name and name.startswith(("ema/", "best/"))]
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 

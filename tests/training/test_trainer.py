@@ -1,15 +1,22 @@
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.training.coloured_squares import QUICK, labelled, squares, teach, tiny_grounding_detector
+from engine.grounding import GroundingDetector
+from engine.preprocessing import Preprocessing
+from tests.tiny_checkpoint import Backbone, Family, tiny_model, tiny_tokenizer
+from tests.training.coloured_squares import QUICK, batches_of, labelled, squares, teach, tiny_grounding_detector
 from training.config import TrainConfig
+from training.data import Batch
 from training.errors import TrainingDiverged
+from training.metrics.coco import Evaluation
 from training.parameters import choose_trainable, optimizer_for, set_mode
 from training.precision import autocast
 from training.schedule import learning_rate, validation_period
+from training.trainer import train
 
 
 def test_a_detector_learns_what_it_is_shown(tmp_path: Path) -> None:
@@ -73,6 +80,71 @@ def test_a_rate_that_destroys_the_weights_is_reported_with_the_images(tmp_path: 
         list(teach(detector, images, QUICK, images[:0]))
 
 
+def poisoned(batches: Callable[[int], list[Batch]], what: str) -> Callable[[int], list[Batch]]:
+    """The same batches, but something in the second step's is no number."""
+
+    def make(step: int) -> list[Batch]:
+        made = batches(step)
+        if step == 2:
+            (made[0].pixel_values if what == "image" else made[0].targets[0].boxes)[0, 0] = float("nan")
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize("what", ["image", "label"])
+def test_an_image_or_label_that_is_no_number_stops_with_its_id(tmp_path: Path, what: str) -> None:
+    images = squares(tmp_path, 4)
+    detector = tiny_grounding_detector()
+    batches = batches_of(detector, images, QUICK)
+    ids = ", ".join(str(image.id) for image in batches.images_of(2))
+    with pytest.raises(TrainingDiverged, match=rf"at step 2 \(images {ids}\).*look at the boxes") as diverged:
+        list(train(detector, poisoned(batches, what), lambda: measured(0.1), QUICK))
+    assert "\n" not in str(diverged.value)
+
+
+def measured(ap: float | None, **more: float) -> Evaluation:
+    """An evaluation that found this."""
+    return Evaluation({"AP": ap, "AP50": ap, **more}, {}, 1)
+
+
+def test_a_run_ends_early_when_nothing_gets_better(tmp_path: Path) -> None:
+    images, detector = squares(tmp_path, 2), tiny_grounding_detector()
+    found = iter([0.0, 0.3, 0.2, 0.3, 0.9])  # the first is of the detector as it came
+    config = replace(QUICK, steps=9, validate_every=1, early_stop=2)
+    batches = batches_of(detector, images, config)
+    state = tmp_path / "state"
+    happened = list(train(detector, batches, lambda: measured(next(found)), config, resume=state))
+    assert [(progress.event, progress.step) for progress in happened[-3:]] == [
+        ("evaluation", 3),
+        ("saved", 3),
+        ("early_stop", 3),
+    ]
+    assert happened[-1].best_step == 1
+    again = list(train(tiny_grounding_detector(), batches, lambda: measured(0.0), config, resume=state))
+    assert [progress.event for progress in again] == ["resumed", "early_stop"]
+    longer = replace(config, early_stop=0)  # the last state is there to go on from
+    further = train(tiny_grounding_detector(), batches, lambda: measured(0.9), longer, resume=state)
+    assert [(progress.event, progress.step) for progress in further][-1] == ("saved", 9)
+
+
+def test_where_only_texts_are_measured_they_decide(tmp_path: Path) -> None:
+    images, detector = squares(tmp_path, 2), tiny_grounding_detector()
+    found = iter([{"P@1": 0.5}, {"P@1": 0.2, "R@1": 0.3}, {"P@1": 0.4, "R@1": 0.3}, {"P@1": 0.1}])
+    config = replace(QUICK, steps=3, validate_every=1)
+    batches = batches_of(detector, images, config)
+    happened = list(train(detector, batches, lambda: measured(None, **next(found)), config))
+    assert happened[-1].best_step == 2
+
+
+def test_the_first_steps_may_teach_the_proposals_alone(tmp_path: Path) -> None:
+    images = squares(tmp_path, 2)
+    happened = list(teach(tiny_grounding_detector(), images, replace(QUICK, steps=2, dense_steps=1)))
+    first, second = [progress.losses.keys() for progress in happened if progress.event == "step"]
+    assert first == {"class_dense", "l1_dense", "giou_dense"}
+    assert "class_0" in second
+
+
 def test_images_without_boxes_are_learnt_from(tmp_path: Path) -> None:
     image = squares(tmp_path, 1)[0]
     empty = labelled(1, image.path, image.width, image.height, [], [])
@@ -81,12 +153,20 @@ def test_images_without_boxes_are_learnt_from(tmp_path: Path) -> None:
     assert happened[1].losses["l1_0"] == 0
 
 
-@pytest.mark.parametrize("backbone", ["resnet", "swin"])
-def test_bf16_and_split_steps_train(tmp_path: Path, backbone: str) -> None:
+@pytest.mark.parametrize(("family", "backbone"), [("mm-grounding-dino", "swin"), ("grounding-dino", "resnet")])
+def test_half_precision_teaches_nearly_the_same(tmp_path: Path, family: Family, backbone: Backbone) -> None:
     images = squares(tmp_path, 4)
-    config = QUICK.updated({"steps": 2, "precision": "bf16", "batch_size": 4, "accumulate": 2})
-    happened = list(teach(tiny_grounding_detector(backbone), images, config))  # type: ignore[arg-type]
-    assert all(progress.loss < 1e3 for progress in happened)
+    config = QUICK.updated({"steps": 2, "batch_size": 4, "accumulate": 2})
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        model = tiny_model(family, backbone)
+        detector = GroundingDetector(model, tiny_tokenizer(), Preprocessing(96, 160))
+        happened = list(teach(detector, images, config.updated({"precision": precision})))
+        losses[precision] = [progress.loss for progress in happened if progress.event == "step"]
+        assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert losses["bf16"][0] == pytest.approx(losses["fp32"][0], rel=0.05)
+    assert losses["bf16"][0] != losses["fp32"][0]
+    assert losses["bf16"][1] < losses["bf16"][0]
 
 
 def test_a_resnet_backbone_learns_although_transformers_freezes_it() -> None:
