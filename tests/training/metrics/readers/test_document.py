@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.training.metrics.readers.layouts import COCO, FLICKR, LVIS, Json, write
+from tests.training.metrics.readers.layouts import COCO, D3, D3_GROUPS, FLICKR, LVIS, Json, referring, write
 from training.errors import LayoutRefused
 from training.metrics.readers import read_coco, read_flickr, read_grefcoco, read_lvis, read_refcoco
 from training.metrics.readers.d3 import read_d3
@@ -148,3 +148,42 @@ def test_what_flickr_needs_is_named_with_its_place(
     keys: tuple[str | int, ...], to: object, said: str, tmp_path: Path
 ) -> None:
     assert said in refusal(read_flickr, write(tmp_path / "flickr.json", changed(FLICKR, *keys, to=to)))
+
+
+VALUES: tuple[object, ...] = (None, True, -1, 1.5, 10**30, "a\n", [], {}, [[0, 1]], [None])
+
+
+def places(values: Any, prefix: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """The keys that lead to every value of a document."""
+    if isinstance(values, dict):
+        inner = [place for key, value in values.items() for place in places(value, (*prefix, key))]
+    elif isinstance(values, list):
+        inner = [place for index, value in enumerate(values) for place in places(value, (*prefix, index))]
+    else:
+        inner = []
+    return [prefix, *inner] if prefix else inner
+
+
+@pytest.mark.parametrize(
+    ("read", "values"),
+    [
+        (read_coco, COCO),
+        (read_lvis, LVIS),
+        (read_flickr, FLICKR | {"images": [FLICKR["images"][0] | {"phrase_types": [["people"], ["animals"]]}]}),
+        (read_refcoco, referring([[1.0, 2, 3, 4]])),
+        (read_grefcoco, referring([[1.0, 2, 3, 4]], [])),
+        (read_d3, D3 | {"groups": D3_GROUPS, "sentences": [{"id": i, "is_negative": False} for i in (1, 2, 3)]}),
+    ],
+)
+def test_whatever_stands_anywhere_is_read_or_refused_in_one_line(
+    read: Callable[[Path], Any], values: Json, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.json"
+    read(write(path, values))
+    for keys in places(values):
+        for value in (..., *VALUES):
+            write(path, changed(values, *keys, to=value))
+            try:
+                read(path)
+            except LayoutRefused as error:
+                assert "\n" not in str(error) and str(error).endswith("."), (keys, value)
