@@ -110,6 +110,18 @@ def test_equal_seeds_give_equal_copies_and_others_give_others() -> None:
     assert not torch.equal(first.boxes, other.boxes)
 
 
+def test_each_image_has_noise_of_its_own() -> None:
+    one = Targets(
+        torch.tensor([[0.5, 0.5, 0.2, 0.2]]), torch.tensor([[False, True, False, False, False, False, False]])
+    )
+    targets, mask = pad_targets([one, one], MASK), MASK
+    denoising = ContrastiveDenoising(tiny_detector(), TrainConfig(denoising=5))
+    copies = denoising.copies(targets, mask, [1, 2], seed=0)
+    assert not torch.equal(copies.boxes[0], copies.boxes[1])
+    alike = denoising.copies(targets, mask, [1, 1], seed=0)
+    assert torch.equal(alike.boxes[0], alike.boxes[1])
+
+
 def test_the_mask_lets_copies_see_their_group_and_the_own_queries_and_these_only_each_other() -> None:
     mask = attention_mask(2, torch.tensor([[0, 0, 1, -5]]), torch.float32)
     assert mask.shape == (1, 1, 6, 6)

@@ -41,11 +41,17 @@ def test_without_boxes_no_cell_answers() -> None:
     assert cells() == set()
 
 
-def test_a_cell_that_can_be_no_proposal_never_answers() -> None:
+def test_a_cell_that_can_be_no_proposal_never_answers_and_learns_nothing() -> None:
     targets = pad_targets([Targets(torch.tensor([[0.6, 0.1, 0.01, 0.01]]), torch.ones(1, 1, dtype=torch.bool))], ONE)
     allowed = torch.ones(1, 20, dtype=torch.bool)
     allowed[0, 2] = False
-    assert len(middle_cells(grid_of(((4, 4), (2, 2))), targets, allowed).cell) == 0
+    grid = grid_of(((4, 4), (2, 2)))
+    assert len(middle_cells(grid, targets, allowed).cell) == 0
+    # Nor is it asked to be nothing: the loss is that of the 19 other cells, divided by 1.
+    outputs = DenseOutputs(torch.zeros(1, 20, 1), torch.full((1, 20, 4), 0.5), grid, allowed)
+    terms = dense_loss(outputs, targets, CriterionConfig())
+    assert terms["class"].item() == pytest.approx(19 * 0.12996, abs=1e-3)
+    assert terms["l1"].item() == terms["giou"].item() == 0
 
 
 def test_the_loss_is_what_was_worked_out_by_hand() -> None:
