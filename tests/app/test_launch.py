@@ -151,3 +151,18 @@ def test_scenes_are_written_once_and_counted(tmp_path: Path) -> None:
     assert (document["images"], document["annotations"]) == (2, len(rows))
     again = launch("scenes", "--output", str(tmp_path / "scenes"), "--images", "2")
     assert (again.returncode, len(again.stderr.strip().splitlines())) == (1, 1)
+
+
+@needs_font
+def test_scenes_with_captions_are_imported_with_all_that_is_said_of_them(tmp_path: Path) -> None:
+    folder = tmp_path / "told"
+    answer = launch("scenes", "--output", str(folder), "--images", "2", "--captions", "--json")
+    counts = json.loads(answer.stdout)
+    lines = [json.loads(line) for line in (folder / "annotations.odvg.jsonl").read_text(encoding="utf-8").splitlines()]
+    said = [line["grounding"]["expression"] for line in lines if "grounding" in line]
+    assert (counts["captions"], counts["expressions"]) == (said.count(False), said.count(True))
+    words = ("import", str(folder / "annotations.odvg.jsonl"), "--dataset", "told", "--workspace", str(tmp_path / "w"))
+    imported = json.loads(launch(*words, "--json").stdout)
+    assert (imported["images"], imported["annotations"], imported["captions"]) == (2, counts["annotations"], len(said))
+    again = launch(*words)
+    assert again.stdout.startswith("told: 0 images (2 more were there already), 0 annotations, 0 categories; 0 skipped")

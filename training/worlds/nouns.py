@@ -15,6 +15,7 @@ _NOT_TOLD = frozenset(
         *("panda", "lion", "tiger"),  # "the bear" and "the cat" could mean them
         *("grapes", "corn", "bread", "cheese", "books", "scissors"),  # nobody says "a bread" or "a scissors"
         "orange",  # "an orange and a blue circle" could be two things or three
+        "traffic light",  # shows a red circle and a green one
         "star",  # there are shapes of that name in eight colours
     )
 )
