@@ -15,7 +15,7 @@ from engine.ontology import Ontology
 from engine.preprocessing import Picture
 from tests.training.metrics.test_captions import A, B, Oracle
 from training.errors import LayoutRefused
-from training.metrics.public import Place, evaluate_public, plain_name
+from training.metrics.public import Place, evaluate_public
 
 
 class Lister(Oracle):
@@ -173,8 +173,3 @@ def test_a_file_without_images_is_refused_by_name(folder: Path) -> None:
     for layout in ("coco", "refcoco", "flickr"):
         with pytest.raises(LayoutRefused, match=r"annotations\.json"):
             evaluate_public(Lister({}), Place(layout, path))
-
-
-def test_names_are_asked_for_without_brackets_and_underscores() -> None:
-    asked = [plain_name(name) for name in ("bow_(weapon)", "hot dog", "(all)", "traffic_light")]
-    assert asked == ["bow", "hot dog", "(all)", "traffic light"]
