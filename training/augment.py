@@ -18,8 +18,8 @@ from common.boxes import Boxes, area, clip
 from common.images import ImageRGB
 from engine.preprocessing import Preprocessing
 
-_BEFORE_CROP = (0.5, 0.625, 0.75)  # short side an image is shrunk to before a part is cut out: 400, 500, 600 of 800
-_CROP_RANGE = (0.48, 0.75)  # sides of that part: 384 to 600 of 800
+_BEFORE_CROP = (400, 500, 600)  # short side in pixels at which the paper cuts a part out
+_CROP_RANGE = (384, 600)  # sides of that part
 _LEAST_VISIBLE = 0.4  # share of a box that a crop must keep for the box to stay a target
 _STILL_SEEN = 0.1  # share of a box from which on an eye still sees the object
 _LEAST_SIDE_PX = 1.0  # of the image as it is stored; smaller boxes are no targets
@@ -83,7 +83,7 @@ class Augmentation:
         if self.color and not large:  # colour is dear a pixel: it goes where the image is smallest
             example = recolored(example, *changes)
         if crops and crop < self.crop:
-            example = randomly_cropped(example, rng, scale)
+            example = randomly_cropped(example, rng)
         example = resized(example, scale.resized_hw(*example.size_hw))
         is_mirrored = bool(flips and flip < self.flip)
         if is_mirrored:
@@ -117,23 +117,26 @@ def cropped(example: Example, left: int, top: int, right: int, bottom: int) -> E
     return Example(image, boxes[keep], example.classes[keep])
 
 
-def randomly_cropped(example: Example, rng: np.random.Generator, scale: Preprocessing) -> Example:
-    """Shrunk and cut to a random part that keeps a box, or the example itself.
+def randomly_cropped(example: Example, rng: np.random.Generator) -> Example:
+    """A random part that keeps a box, or the example itself.
 
-    The paper's numbers, in shares of the short side detection works at. A part in which a box is cut so far that it
-    is dropped would teach that what is left of the object is background; such parts are drawn again.
+    The parts are those the paper cuts out of a shrunk image; cut out of the image itself, they keep their detail. A
+    part in which a box is cut so far that it is dropped would teach that what is left of the object is background;
+    such parts are drawn again.
     """
-    short = round(scale.shortest_edge * _BEFORE_CROP[int(rng.integers(len(_BEFORE_CROP)))])
-    height, width = _short_side(example.size_hw, short)
-    ratio = np.array([width / example.size_hw[1], height / example.size_hw[0]] * 2, np.float32)
-    boxes = example.boxes_xyxy * ratio
-    sides = [min(round(scale.shortest_edge * share), height, width) for share in _CROP_RANGE]
+    height, width = example.size_hw
+    unit = min(height, width) / _BEFORE_CROP[int(rng.integers(len(_BEFORE_CROP)))]
+    least, most = (share * unit for share in _CROP_RANGE)
     for _ in range(_CROP_TRIES):
-        part_h, part_w = (int(side) for side in rng.integers(sides[0], [min(sides[1], s) + 1 for s in (height, width)]))
-        top, left = int(rng.integers(height - part_h + 1)), int(rng.integers(width - part_w + 1))
+        share_h, share_w, offset_y, offset_x = rng.random(4)
+        part_h, part_w = (
+            max(1, round(min(least, side) + share * (min(most, side) - min(least, side))))
+            for share, side in ((share_h, height), (share_w, width))
+        )
+        top, left = int(offset_y * (height - part_h + 1)), int(offset_x * (width - part_w + 1))
         part = (left, top, left + part_w, top + part_h)
-        if _keeps_what_it_shows(boxes, part):
-            return cropped(resized(example, (height, width)), *part)
+        if _keeps_what_it_shows(example.boxes_xyxy, part):
+            return cropped(example, *part)
     return example
 
 
@@ -172,12 +175,6 @@ def _keeps_what_it_shows(boxes_xyxy: Boxes, part: tuple[int, int, int, int]) -> 
     stays = (inside >= _LEAST_VISIBLE * whole) & (inside > 0)
     seen = inside > _STILL_SEEN * whole
     return bool((stays >= seen).all() and (stays.any() or not len(boxes_xyxy)))
-
-
-def _short_side(size_hw: tuple[int, int], short_px: int) -> tuple[int, int]:
-    """Height and width with so many pixels on the short side, and no limit for the long one."""
-    ratio = short_px / min(size_hw)
-    return max(1, round(size_hw[0] * ratio)), max(1, round(size_hw[1] * ratio))
 
 
 def _boxes(example: Example) -> BoundingBoxes:
