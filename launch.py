@@ -91,7 +91,17 @@ def accept(arguments: argparse.Namespace) -> int:
 
 def train(arguments: argparse.Namespace) -> int:
     """Teach the detector from the annotations of a dataset."""
-    from app.commands.train import run
+    if arguments.check:
+        from app.commands.check import run
+    else:
+        from app.commands.train import run
+
+    return run(arguments)
+
+
+def preview(arguments: argparse.Namespace) -> int:
+    """Draw the samples that a training run would learn from."""
+    from app.commands.preview import run
 
     return run(arguments)
 
@@ -146,7 +156,8 @@ def parser() -> argparse.ArgumentParser:
     add(import_, _import_options, _workspace, _json)
     add(label, _label_options, _dataset, _workspace, _detector, _segmenter, _json)
     add(accept, _accept_options, _dataset, _workspace, _json)
-    add(train, _train_options, _dataset, _workspace, _detector, _json)
+    add(train, _train_options, _settings, _dataset, _workspace, _detector, _json)
+    add(preview, _preview_options, _settings, _dataset, _workspace, _detector, _json)
     add(evaluate, _evaluate_options, _workspace, _detector, _json)
     add(export, _export_options, _dataset, _workspace, _json)
     add(models, _models_options, _workspace, _json)
@@ -213,14 +224,23 @@ def _accept_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--threshold", type=_fraction, default=0.5)
 
 
-def _train_options(sub: argparse.ArgumentParser) -> None:
+def _settings(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--mode", choices=("vocabulary", "closed", "open"), default=None)
     sub.add_argument("--steps", type=_positive, metavar="N")
-    sub.add_argument("--name", help="of the checkpoint; default: the dataset's name and a number")
     sub.add_argument("--config", type=Path, metavar="FILE.yaml")
     sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
+
+
+def _train_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--check", action="store_true", help="name every problem of the dataset and end")
+    sub.add_argument("--name", help="of the checkpoint; default: the dataset's name and a number")
     sub.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped or killed")
     sub.add_argument("--run", metavar="RUN", help=argparse.SUPPRESS)  # the page names the run before it starts
+
+
+def _preview_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new folder")
+    sub.add_argument("--count", type=_positive, default=12, metavar="N", help="of samples (12)")
 
 
 def _evaluate_options(sub: argparse.ArgumentParser) -> None:

@@ -41,7 +41,7 @@ def _lead(arguments: argparse.Namespace, processes: Processes) -> int:
             document = resume_training(store, root, _run_id(arguments.resume), say=line, processes=processes)
         else:
             run_id = _run_id(arguments.run) if arguments.run else None
-            request = _request(arguments, services)
+            request = request_of(arguments, services)
             document = run_training(store, root, request, run_id=run_id, say=line, processes=processes)
     if arguments.json:
         print_document(document)
@@ -50,13 +50,14 @@ def _lead(arguments: argparse.Namespace, processes: Processes) -> int:
     return 0
 
 
-def _request(arguments: argparse.Namespace, services: Services) -> TrainRequest:
+def request_of(arguments: argparse.Namespace, services: Services) -> TrainRequest:
+    """What the flags of `train` and `preview` ask for."""
     detector = services.models.current()
     return TrainRequest(
         dataset=arguments.dataset,
         detector=detector,
         source=services.models.source(detector),
-        name=arguments.name,
+        name=vars(arguments).get("name"),  # a preview makes no checkpoint
         mode=arguments.mode,
         steps=arguments.steps,
         config_file=arguments.config,

@@ -2,11 +2,11 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.ontology import clean_phrase
+from engine.ontology import Category, clean_phrase
 from training.checks.problem import Problem, counted, error, warning
 from training.checks.subject import NamedPhrases, Subject, readable
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _LONG_TOKENS = 32  # a phrase that takes so many leaves little room for names that are not on the image
+
+_SPELT_TOKENS = 3
 
 
 @dataclass(frozen=True)
@@ -47,41 +49,69 @@ def check_text(subject: Subject, flip: float = 0.0) -> Iterator[Problem]:
 
 def check_tokens(categories: Sequence[NamedPhrases], reader: Reader) -> Iterator[Problem]:
     """What the detector's own tokenizer makes of the phrases."""
-    unread, part_read, too_long, too_many, long = [], [], [], [], []
+    read = [_read(category.name, phrase, reader) for category, phrase in _phrases(categories)]
     most = min(reader.most_tokens - 2, reader.block_tokens)
-    for category in filter(None, map(readable, categories)):
-        counts = []
-        for phrase in category.phrases:
-            ids = reader.tokenizer(phrase, add_special_tokens=False, split_special_tokens=True, verbose=False).input_ids
-            unknown = sum(token == reader.tokenizer.unk_token_id for token in ids)
-            counts.append(len(ids) + 1)  # with its '.'
-            if unknown == len(ids):
-                unread.append(phrase)
-            elif unknown:
-                part_read.append(phrase)
-            if counts[-1] > most:
-                too_long.append(category.name)
-            elif len(ids) > _LONG_TOKENS:
-                long.append(category.name)
-        if sum(counts) > reader.most_tokens - 2 and max(counts) <= most:
-            too_many.append(category.name)
-    if unread:
+    if unread := [each.phrase for each in read if each.unknown == each.tokens]:
         what = f"{counted(len(unread), 'phrase')} the detector knows no part of"
         yield error("unknown_phrase", what, "Describe these in English words.", unread)
-    if too_long:
-        what = f"{counted(len(too_long), 'category', 'categories')} with a phrase of more than {most - 1} tokens"
-        yield error("long_phrase", what, "The detector reads no more of a phrase: shorten it.", too_long)
-    if too_many:
-        what = f"{counted(len(too_many), 'category', 'categories')} whose phrases together do not fit into a prompt"
+    if long := _names(each for each in read if each.tokens >= most):
+        what = f"{counted(len(long), 'category', 'categories')} with a phrase of more than {most - 1} tokens"
+        yield error("long_phrase", what, "The detector reads no more of a phrase: shorten it.", long)
+    if many := _crowded(read, reader.most_tokens - 2, most):
+        what = f"{counted(len(many), 'category', 'categories')} whose phrases together do not fit into a prompt"
         advice = f"The detector reads {reader.most_tokens - 2} tokens at once: give fewer phrases."
-        yield error("many_phrases", what, advice, too_many)
-    if part_read:
-        what = f"{counted(len(part_read), 'phrase')} the detector reads only in part"
-        yield warning("partly_unknown_phrase", what, "Leave out signs and words of other scripts.", part_read)
-    if long:
-        what = f"{counted(len(long), 'category', 'categories')} with a phrase of more than {_LONG_TOKENS} tokens"
+        yield error("many_phrases", what, advice, many)
+    if partly := [each.phrase for each in read if 0 < each.unknown < each.tokens]:
+        what = f"{counted(len(partly), 'phrase')} the detector reads only in part"
+        yield warning("partly_unknown_phrase", what, "Leave out signs and words of other scripts.", partly)
+    if spelt := [each.phrase for each in read if each.spelt]:
+        what = f"{counted(len(spelt), 'phrase')} the detector reads letter by letter"
+        yield warning("spelt_phrase", what, "Words it knows are learnt sooner: spell out abbreviations.", spelt)
+    if lengthy := _names(each for each in read if _LONG_TOKENS < each.tokens < most):
+        what = f"{counted(len(lengthy), 'category', 'categories')} with a phrase of more than {_LONG_TOKENS} tokens"
         advice = "It works, but few other names fit beside it: a shorter phrase teaches better."
-        yield warning("lengthy_phrase", what, advice, long)
+        yield warning("lengthy_phrase", what, advice, lengthy)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A phrase as the tokenizer sees it: its tokens (without the '.'), those unknown, whether it is only letters."""
+
+    category: str
+    phrase: str
+    tokens: int
+    unknown: int
+    spelt: bool
+
+
+def _phrases(categories: Sequence[NamedPhrases]) -> Iterator[tuple[Category, str]]:
+    for category in filter(None, map(readable, categories)):
+        for phrase in category.phrases:
+            yield category, phrase
+
+
+def _read(category: str, phrase: str, reader: Reader) -> _Read:
+    ids = reader.tokenizer(phrase, add_special_tokens=False, split_special_tokens=True, verbose=False).input_ids
+    unknown = sum(token == reader.tokenizer.unk_token_id for token in ids)
+    letters = all(map(_is_letter, reader.tokenizer.convert_ids_to_tokens(ids)))
+    return _Read(category, phrase, len(ids), unknown, letters and len(ids) >= _SPELT_TOKENS)
+
+
+def _names(read: Iterable[_Read]) -> list[str]:
+    return list(dict.fromkeys(each.category for each in read))
+
+
+def _crowded(read: Sequence[_Read], room: int, most: int) -> list[str]:
+    """Categories whose phrases fit one by one but not together, each with its '.'."""
+    needed: dict[str, int] = defaultdict(int)
+    for each in read:
+        needed[each.category] += each.tokens + 1
+    long = {each.category for each in read if each.tokens >= most}
+    return [name for name, tokens in needed.items() if tokens > room and name not in long]
+
+
+def _is_letter(token: str) -> bool:
+    return len(token.removeprefix("##")) == 1
 
 
 def _wordless(categories: Sequence[NamedPhrases]) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from uuid import uuid4
 import numpy as np
 from PIL import Image as Picture
 
+from annotations.categories import PALETTE
 from annotations.database import Store
 from annotations.models import Annotation, Category, Dataset, Image, Phrase, Split
 
@@ -58,7 +59,7 @@ def add_dataset(
         session.flush()
         rows = []
         for number, (title, phrases) in enumerate(categories, start=1):
-            row = Category(dataset_id=dataset.id, name=title, color="#e6194b", coco_id=number)
+            row = Category(dataset_id=dataset.id, name=title, color=PALETTE[number % len(PALETTE)], coco_id=number)
             row.phrases = [Phrase(text=text, position=place) for place, text in enumerate(phrases or (title,))]
             session.add(row)
             rows.append(row)
