@@ -25,12 +25,16 @@ def enter(requirements: Path, argv: list[str]) -> None:
     GROUNDWORK_NO_VENV=1 takes the current environment as it is (containers, managed machines).
 
     Raises:
-        SetupFailed: no venv module, no network for pip, a full disk.
+        SetupFailed: no venv module, no network for pip, a full disk; nothing is set up and torchrun started this.
     """
     if os.environ.get("GROUNDWORK_NO_VENV") == "1":
         return
     inside = Path(sys.prefix).resolve() == FOLDER.resolve()
     if not _is_current(requirements):
+        if "LOCAL_RANK" in os.environ:  # torchrun starts several at once, and they would write over each other
+            raise SetupFailed(
+                "The environment is not set up. Run `python3 launch.py models` once, then torchrun again."
+            )
         _install(requirements)
     elif inside:
         return

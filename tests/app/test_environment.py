@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from app import environment
 
 
@@ -16,3 +18,12 @@ def test_the_fingerprint_of_the_same_requirements_is_the_same(tmp_path: Path) ->
     path = tmp_path / "requirements.txt"
     path.write_text("numpy==1\n")
     assert environment.fingerprint(path) == environment.fingerprint(path)
+
+
+def test_processes_of_one_training_do_not_set_up_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GROUNDWORK_NO_VENV", raising=False)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    path = tmp_path / "of-nobody.txt"
+    path.write_text("numpy==1\n")
+    with pytest.raises(environment.SetupFailed, match="once, then torchrun again"):
+        environment.enter(path, [])
