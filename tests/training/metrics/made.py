@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.boxes import Boxes
 from training.metrics.coco import Labels, Predictions
+
+NAMES = ("cat", "dog", "cow")
 
 
 def boxes(*rows: Sequence[float]) -> Boxes:
@@ -44,3 +47,19 @@ def shuffled(truth: Labels, found: Predictions, rng: np.random.Generator) -> tup
         Labels(truth.boxes_xyxy[a], truth.classes[a], crowd),
         Predictions(found.boxes_xyxy[b], found.classes[b], found.scores[b]),
     )
+
+
+def noisy_image(rng: np.random.Generator) -> tuple[Labels, Predictions]:
+    """Boxes of all sizes, a crowd now and then, and predictions near them, off them, doubled and misnamed."""
+    count = int(rng.integers(0, 12))
+    corner, size = rng.uniform(0, 300, (count, 2)), np.exp(rng.uniform(2, 5.5, (count, 2)))
+    boxes = np.concatenate([corner, corner + size], 1).astype(np.float32)
+    classes = rng.integers(0, len(NAMES), count)
+    near = boxes + rng.normal(0, 4, boxes.shape).astype(np.float32)
+    near[:, 2:] = np.maximum(near[:, 2:], near[:, :2] + 1)
+    kept: NDArray[np.bool_] = rng.random(count) < 0.8
+    guessed = np.where(rng.random(count) < 0.8, classes, (classes + 1) % len(NAMES))
+    everything = np.concatenate([near[kept], near[:3], np.array([[0, 0, 50, 50]], np.float32)])
+    named = np.concatenate([guessed[kept], guessed[:3], [0]])
+    scores = rng.random(len(everything)).astype(np.float32)
+    return Labels(boxes, classes, rng.random(count) < 0.1), Predictions(everything, named, scores)

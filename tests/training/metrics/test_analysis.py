@@ -6,7 +6,7 @@ import supervision as sv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.training.metrics.test_coco import NAMES, labels, noisy_image, predictions
+from tests.training.metrics.made import NAMES, labels, noisy_image, predictions
 from training.metrics.analysis import Analysis, Curve, analyse, match
 from training.metrics.coco import Labels, Predictions, coco_metrics
 from training.metrics.confusion import Outcome, confusion_matrix, outcome

@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from tests.training.metrics.made import labels, predictions, shuffled
+from tests.training.metrics.made import NAMES, labels, noisy_image, predictions, shuffled
 from training.metrics.coco import COCO_METRICS, Labels, Predictions, coco_dataset, coco_metrics, coco_results
 
 ROOT = Path(__file__).resolve().parents[3]
-NAMES = ("cat", "dog", "cow")
 
 
 def test_perfect_predictions_score_one() -> None:
@@ -136,22 +134,6 @@ def test_numbers_agree_with_pycocotools(seed: int, capsys: pytest.CaptureFixture
     capsys.readouterr()
     for key, value in reference.items():
         assert ours.metrics[key] == (pytest.approx(value, abs=1e-9) if value > -1 else None), key
-
-
-def noisy_image(rng: np.random.Generator) -> tuple[Labels, Predictions]:
-    """Boxes of all sizes, a crowd now and then, and predictions near them, off them, doubled and misnamed."""
-    count = int(rng.integers(0, 12))
-    corner, size = rng.uniform(0, 300, (count, 2)), np.exp(rng.uniform(2, 5.5, (count, 2)))
-    boxes = np.concatenate([corner, corner + size], 1).astype(np.float32)
-    classes = rng.integers(0, len(NAMES), count)
-    near = boxes + rng.normal(0, 4, boxes.shape).astype(np.float32)
-    near[:, 2:] = np.maximum(near[:, 2:], near[:, :2] + 1)
-    kept: NDArray[np.bool_] = rng.random(count) < 0.8
-    guessed = np.where(rng.random(count) < 0.8, classes, (classes + 1) % len(NAMES))
-    everything = np.concatenate([near[kept], near[:3], np.array([[0, 0, 50, 50]], np.float32)])
-    named = np.concatenate([guessed[kept], guessed[:3], [0]])
-    scores = rng.random(len(everything)).astype(np.float32)
-    return Labels(boxes, classes, rng.random(count) < 0.1), Predictions(everything, named, scores)
 
 
 def pycocotools_metrics(truth: Sequence[Labels], found: Sequence[Predictions]) -> dict[str, float]:
