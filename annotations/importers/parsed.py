@@ -92,6 +92,7 @@ def _merged(files: Sequence[ParsedFile]) -> ParsedFile:
         labels=tuple(label for file in files for label in file.labels),
         captions=tuple(caption for file in files for caption in file.captions),
         is_labelled=any(file.is_labelled for file in files),
+        size_wh=next((file.size_wh for file in files if file.size_wh is not None), None),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from annotations.captions import CaptionText, Phrase, add_captions, captioned_images, expression
+from annotations.captions import CaptionText, Phrase, add_captions, captioned_images, expression, image_captions
 from annotations.database import Store
 from annotations.datasets import create_dataset
 from annotations.errors import EditRefused, NotFound
@@ -64,6 +64,24 @@ def test_phrases_come_back_with_their_spans_and_boxes(store: Store) -> None:
     assert first.phrases[0].boxes_xyxy.tolist() == [[1, 2, 11, 12], [20, 2, 30.5, 12]]
     assert first.phrases[1].boxes_xyxy.dtype == np.float32
     assert (second.kind, second.phrases[0].spans) == ("expression", ((0, 12),))
+
+
+def test_any_text_comes_back_with_the_same_content(store: Store) -> None:
+    scene = make_scene(store)
+    rng = np.random.default_rng(0)
+    texts = []
+    for number in range(40):
+        words = " ".join(rng.choice(["cat", "chat 猫", "<b>", "${x}", "a/b", "'; DROP TABLE caption"], 4))
+        ends = np.sort(rng.choice(np.arange(1, len(words)), 2, replace=False)).tolist()
+        corners = rng.uniform(0, 40, (int(rng.integers(1, 4)), 2))
+        found = np.hstack([corners, corners + rng.uniform(1, 40, corners.shape)]).round(3).astype(np.float32)
+        spans = ((0, ends[0]), (ends[1], len(words)))
+        texts.append(caption(words, Phrase(spans, found)) if number % 2 else expression(words, found))
+    add(store, scene, *texts)
+    assert [text.content for text in read(store, scene)[0].captions] == [text.content for text in texts]
+    with store.reading() as session:
+        assert [text.content for text in image_captions(session, scene.image_id)] == [text.content for text in texts]
+        assert image_captions(session, 99) == []
 
 
 def test_an_expression_that_means_nothing_has_no_phrase(store: Store) -> None:

@@ -206,6 +206,13 @@ def test_boxes_and_texts_of_one_picture_come_together_from_several_lines(store: 
     assert len(labelled(store)) == 1
 
 
+def test_the_size_counts_whichever_line_says_it(store: Store, tmp_path: Path) -> None:
+    sideways = detection(instance(), width=80, height=100)
+    report = take(store, tmp_path, {"filename": "a.png", "grounding": GOOD["grounding"]}, sideways)
+    assert (report.images, report.annotations, report.captions) == (1, 0, 0)
+    assert "made on the image lying on its side" in reasons(report)[0]
+
+
 def test_importing_again_adds_nothing_and_importing_more_adds_the_rest(store: Store, tmp_path: Path) -> None:
     lines = [detection(instance()), grounding("the cat", region([0, 7])), grounding("a cat, big", region([0, 5]))]
     take(store, tmp_path, *lines)
