@@ -1,7 +1,5 @@
 """How much of what a detector found before it was taught it still finds."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from common.images import ImageRefused
@@ -10,24 +8,19 @@ from training.metrics.coco import Labels, Predictions, coco_metrics
 from training.replay import Memory, detect_names
 
 
-def kept(detector: GroundingDetector, memory: Memory, stop: Callable[[], bool] = lambda: False) -> float | None:
+def kept(detector: GroundingDetector, memory: Memory) -> float | None:
     """AP50 of a detector against what its base was sure of on the probe's images, in [0, 1]; the base scores 1.
 
     The yardstick is the base, not the truth: a correction of a mistake of the base counts as forgotten, and so does
     what the base overlooked.
 
-    Args:
-        stop: asked before each image; when true nothing is measured.
-
     Returns:
-        None where the probe is empty or was not finished.
+        None where the probe is empty.
     """
     if memory.ontology is None:
         return None
     labels, predictions = [], []
     for recalled in memory.probe:
-        if stop():
-            return None
         try:
             found = detect_names(detector, memory.ontology, recalled, 0.0)
         except ImageRefused:

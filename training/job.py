@@ -1,39 +1,36 @@
 """One training run from the asking to the registered checkpoint, in the process that calls it."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import numpy as np
-
 from annotations import queries, runs
 from annotations.database import Store
-from annotations.queries import LabelledImage
 from engine.checkpoints import load_detector
 from engine.devices import pick_device
 from engine.grounding import GroundingDetector
-from engine.ontology import Ontology
-from engine.prompts import MAX_TOKENS
 from training.config import TrainConfig, defaults_for, load_config
-from training.data import Batch, BatchMaker, resized_to
-from training.dataset import LabelledDataset, Splits, read_dataset, split_for_training
+from training.dataset import split_for_training
+from training.environment import environment
 from training.errors import JobRefused, NothingToTrain
-from training.metrics.coco import Evaluation, evaluate_detector
+from training.forgetting import kept
+from training.lesson import Lesson, lesson_of
+from training.lora import weights_sha256
+from training.material import Material, read_material
+from training.preflight import preflight, refuse_errors
 from training.processes import Processes
 from training.publishing import Taught, checked_name, default_name, publish
+from training.replay import Memory, load_memory, notes_on, pool_of, remember, save_memory
 from training.reporting import Reporter, Say, silence
 from training.run_folder import Plan, RunFolder
 from training.schedule import validation_period
 from training.signs import heartbeat, stop_signals
-from training.sources import Source
 from training.trainer import Progress, train
-from training.vocabulary import PromptSampler
-
-_VALIDATION_BATCH = 8  # images read at once where a device can work on several
 
 
 @dataclass(frozen=True)
@@ -93,8 +90,9 @@ def run_training(
         processes: of which this is the first; the others call `follow_training`. None: there are no others.
 
     Returns:
-        {"checkpoint", "folder", "metrics", "before", "per_category", "best_step", "steps", "seconds", "state", "run",
-        "notes"}; "checkpoint", "folder" and "metrics" are None where it was stopped before its first step.
+        {"checkpoint", "folder", "metrics", "before", "kept", "per_category", "best_step", "steps", "seconds", "state",
+        "run", "snapshot", "notes"}; "checkpoint", "folder" and "metrics" are None where it was stopped before its first
+        step, "kept" where forgetting was not measured.
 
     Raises:
         TrainingError: a name that is taken, bad settings, nothing to learn from, a loss that is no number.
@@ -104,9 +102,9 @@ def run_training(
     run_id = run_id or _queued(store, workspace, request)
     folder = RunFolder(workspace / "runs" / str(run_id))
     with _reported(store, run_id):
-        plan, dataset, detector = _prepared(store, workspace, request, run_id)
-        folder.write_plan(plan, dataset)
-        return _teach(store, workspace, run_id, plan, dataset, detector, say, processes or Processes())
+        plan, material, detector = _prepared(store, workspace, request, run_id)
+        folder.write_plan(plan, material)
+        return _teach(store, workspace, run_id, plan, material, detector, say, processes or Processes())
 
 
 def resume_training(
@@ -130,10 +128,10 @@ def resume_training(
     if not announced:
         folder.clear_stop()
     with _reported(store, run_id):
-        plan, dataset = folder.read_plan()
+        plan, material = folder.read_plan()
         processes = processes or Processes()
         detector = load_detector(plan.source, device=processes.device(plan.device), name=plan.detector)
-        return _teach(store, workspace, run_id, plan, dataset, detector, say, processes)
+        return _teach(store, workspace, run_id, plan, material, detector, say, processes)
 
 
 def follow_training(workspace: Path, processes: Processes) -> None:
@@ -144,11 +142,11 @@ def follow_training(workspace: Path, processes: Processes) -> None:
     """
     run_id = processes.exchange(None)[0]
     folder = RunFolder(workspace / "runs" / str(run_id))
-    plan, dataset = folder.read_plan()
+    plan, material = folder.read_plan()
     detector = load_detector(plan.source, device=processes.device(plan.device), name=plan.detector)
-    splits, _ = _usable(split_for_training(dataset, plan.config.hold_out, plan.config.seed), detector)
+    lesson = lesson_of(material, load_memory(folder.memory), detector, plan.config, plan.left_out)
     with stop_signals() as signalled:
-        for _ in _learning(folder, plan, dataset, splits, detector, signalled.is_set, processes):
+        for _ in _learning(folder, plan, lesson, detector, signalled.is_set, processes):
             pass
 
 
@@ -181,19 +179,46 @@ def _reported(store: Store, run_id: UUID) -> Iterator[None]:
 
 def _prepared(
     store: Store, workspace: Path, request: TrainRequest, run_id: UUID
-) -> tuple[Plan, LabelledDataset, GroundingDetector]:
+) -> tuple[Plan, Material, GroundingDetector]:
     """Check everything that can be checked before the work begins, the cheapest first."""
     early = request.config(TrainConfig())
     with store.reading() as session:
-        dataset = read_dataset(session, request.dataset)
+        material = read_material(session, request.dataset)
     name = _reserved_name(store, workspace, request, run_id)
-    splits = split_for_training(dataset, early.hold_out, early.seed)
+    images = _images_to_learn_from(material, early)
     device = str(pick_device(request.device))
     path = Path(request.source).expanduser()
     source = str(path.resolve()) if path.is_dir() else str(request.source)
     detector = load_detector(source, device=device, name=request.detector)
-    config = request.config(defaults_for(device, len(splits.train), _parameters(detector)))
-    return Plan(name, request.detector, source, device, config), dataset, detector
+    config = request.config(defaults_for(device, images, _parameters(detector)))
+    left_out, notes = _checked(store, workspace, material, detector, config)
+    return Plan(name, request.detector, source, device, config, left_out, notes), material, detector
+
+
+def _images_to_learn_from(material: Material, config: TrainConfig) -> int:
+    """How many there are, for the choice of settings; refused where there are none."""
+    texts = sum(image.split in (None, "train") for image in material.captioned)
+    if material.labels is None:
+        return texts
+    try:
+        return len(split_for_training(material.labels, config.hold_out, config.seed).train) + texts
+    except NothingToTrain:
+        if not texts:
+            raise
+        return texts
+
+
+def _checked(
+    store: Store, workspace: Path, material: Material, detector: GroundingDetector, config: TrainConfig
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """What can't be used, and what the person should know beforehand; refused where nothing can be learnt."""
+    if material.labels is None or not any(len(image.boxes_xyxy) for image in material.labels.images):
+        return (), ()
+    with store.reading() as session:
+        report = preflight(session, material.name, detector, config, workspace)
+    refuse_errors(report, material.name)
+    notes = [problem.line for problem in report.warnings if problem.kind not in _TOLD_BY_THE_LESSON]
+    return tuple(sorted(report.unusable)), tuple(notes)
 
 
 def _reserved_name(store: Store, workspace: Path, request: TrainRequest, run_id: UUID) -> str:
@@ -215,47 +240,74 @@ def _teach(
     workspace: Path,
     run_id: UUID,
     plan: Plan,
-    dataset: LabelledDataset,
+    material: Material,
     detector: GroundingDetector,
     say: Say,
     processes: Processes,
 ) -> dict[str, Any]:
-    processes.exchange(run_id)  # the plan is written: the others may begin
     folder = RunFolder(workspace / "runs" / str(run_id))
-    splits, notes = _usable(split_for_training(dataset, plan.config.hold_out, plan.config.seed), detector)
-    report = Reporter(folder, plan.config, notes, say)
+    folder.add_start(
+        {"at": datetime.now(UTC).isoformat(timespec="seconds"), **environment(plan.device, processes.count)}
+    )
+    base_sha256 = weights_sha256(detector.model)
     with stop_signals() as signalled, heartbeat(store, run_id) as told_to_stop:
         wishes: tuple[Callable[[], bool], ...] = (signalled.is_set, told_to_stop.is_set, folder.asked_to_stop)
-        last: Progress | None = None
         stop = lambda: any(wish() for wish in wishes)  # noqa: E731 - wishes are bound just above
-        for last in _learning(folder, plan, dataset, splits, detector, stop, processes):
-            report(last)
+        memory = _memory(store, folder, material, detector, plan.config, stop)
+        processes.exchange(run_id)  # all that the others read is written: they may begin
+        lesson = lesson_of(material, memory, detector, plan.config, plan.left_out)
+        notes = [*plan.notes, *lesson.notes, *notes_on(memory, plan.config)]
+        with closing(Reporter(folder, plan.config, notes, say)) as report:
+            last: Progress | None = None
+            for last in _learning(folder, plan, lesson, detector, stop, processes):
+                report(last)
         if last is None or last.before is None:
             raise JobRefused(f"Run {run_id} ended before it measured anything. Start it again.")
-        place = None
+        place = taught = None
         if last.best is not None:
-            taught = Taught(last.before, last.best, last.best_step)
-            place = publish(store, workspace / "checkpoints", run_id, plan, dataset, detector, taught)
+            taught = Taught(last.before, last.best, last.best_step, base_sha256, kept(detector, memory))
+            place = publish(store, workspace / "checkpoints", run_id, plan, material, detector, taught)
     document = _document(run_id, place, last, notes)
+    document |= {"kept": taught.kept if taught else None, "snapshot": material.snapshot_id}
     with store.writing() as session:
         runs.finish_run(session, run_id, document["state"], result=document)
     return document
 
 
+def _memory(
+    store: Store,
+    folder: RunFolder,
+    material: Material,
+    detector: GroundingDetector,
+    config: TrainConfig,
+    stop: Callable[[], bool],
+) -> Memory:
+    """What the detector knows before it learns, asked once in the life of a run."""
+    if folder.memory.exists():
+        return load_memory(folder.memory)
+    with store.reading() as session:
+        pool = pool_of(session, material, detector, config.seed)
+    memory = remember(detector, pool, config, stop)
+    if stop():
+        memory = Memory()  # half of an answer would be taken for a whole one when the run is resumed
+    else:
+        save_memory(memory, folder.memory)
+    return memory
+
+
 def _learning(
     folder: RunFolder,
     plan: Plan,
-    dataset: LabelledDataset,
-    splits: Splits,
+    lesson: Lesson,
     detector: GroundingDetector,
     stop: Callable[[], bool],
     processes: Processes,
 ) -> Iterator[Progress]:
     return train(
         detector,
-        _batches(detector, splits, dataset.ontology, plan.config, processes),
-        _evaluation(detector, splits, dataset.ontology, plan.config),
-        replace(plan.config, validate_every=validation_period(plan.config, len(splits.train))),
+        lesson.batches(detector, plan.config, processes),
+        lesson.evaluate,
+        replace(plan.config, validate_every=validation_period(plan.config, lesson.images)),
         resume=folder.state,
         stop=stop,
         processes=processes,
@@ -278,53 +330,6 @@ def _document(run_id: UUID, place: Path | None, last: Progress, notes: list[str]
     }
 
 
-def _batches(
-    detector: GroundingDetector, splits: Splits, ontology: Ontology, config: TrainConfig, processes: Processes
-) -> Callable[[int], list[Batch]]:
-    """The parts of each step, at the size the taught detector will work at."""
-    max_tokens = min(MAX_TOKENS, int(detector.model.config.max_text_len))
-    prompts = PromptSampler(ontology, detector.tokenizer, config.mode, config.negatives, max_tokens)
-    own = detector.preprocessing
-    preprocessing = resized_to(own, config.short_side_px) if config.short_side_px else own
-    sources = [Source(splits.train, prompts)]
-    return BatchMaker(sources, preprocessing, config, rank=processes.rank, processes=processes.count)
-
-
-def _evaluation(
-    detector: GroundingDetector, splits: Splits, ontology: Ontology, config: TrainConfig
-) -> Callable[[], Evaluation]:
-    """Scores the detector as it is when called."""
-    images = _sample(splits.validation, config)
-    batch_size = 1 if detector.device == "cpu" else _VALIDATION_BATCH
-    return lambda: evaluate_detector(detector, images, ontology, batch_size=batch_size)
-
-
-def _sample(images: Sequence[LabelledImage], config: TrainConfig) -> list[LabelledImage]:
-    """At most `config.validate_images`, drawn by the seed, in their own order."""
-    if len(images) <= config.validate_images:
-        return list(images)
-    drawn = np.random.default_rng([config.seed, 2]).permutation(len(images))[: config.validate_images]
-    return [images[index] for index in sorted(drawn)]
-
-
-def _usable(splits: Splits, detector: GroundingDetector) -> tuple[Splits, list[str]]:
-    """The images whose files are there, and what a person should know of them."""
-    notes = [splits.note] if splits.note else []
-    train_images = [image for image in splits.train if Path(image.path).is_file()]
-    validation = [image for image in splits.validation if Path(image.path).is_file()]
-    if not train_images or not validation:
-        missing = next(image for image in splits.train + splits.validation if not Path(image.path).is_file())
-        raise NothingToTrain(f"The image files are gone, {missing.path!r} for one. Put them back, or import again.")
-    gone = len(splits.train) + len(splits.validation) - len(train_images) - len(validation)
-    if gone:
-        notes.append(f"{gone} images are left out because their files are gone.")
-    queries_ = int(detector.model.config.num_queries)
-    crowded = sum(len(image.boxes_xyxy) > queries_ for image in train_images)
-    if crowded:
-        notes.append(f"{crowded} images have more than {queries_} boxes, the most this detector can find on one.")
-    return replace(splits, train=train_images, validation=validation), notes
-
-
 def _is_another(pid: int | None) -> bool:
     return pid is not None and pid != os.getpid() and runs.is_alive(pid)
 
@@ -333,4 +338,5 @@ def _parameters(detector: GroundingDetector) -> int:
     return sum(parameter.numel() for parameter in detector.model.parameters())
 
 
+_TOLD_BY_THE_LESSON = ("no_validation", "image_gone", "image_unreadable")
 _OURS = ("annotations", "common", "engine", "training")

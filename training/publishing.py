@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import platform
 import re
-import subprocess
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,8 +10,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import torch
-import transformers
 from safetensors import SafetensorError
 
 from annotations import runs
@@ -21,8 +17,11 @@ from annotations.database import Store
 from common.publish import published_folder
 from engine.checkpoints import save_detector
 from engine.grounding import GroundingDetector
-from training.dataset import LabelledDataset
+from training.environment import environment
 from training.errors import CheckpointNotSaved, JobRefused
+from training.lora import FOLDER as ADAPTER
+from training.lora import has_adapter, merge_adapter, save_adapter
+from training.material import Material
 from training.metrics.coco import Evaluation
 from training.run_folder import Plan
 
@@ -34,11 +33,21 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 @dataclass(frozen=True)
 class Taught:
-    """What a run has reached."""
+    """What a run has reached.
+
+    Attributes:
+        before: how good the detector was as it came.
+        after: how good it became.
+        step: at which the weights were the best.
+        base_sha256: `training.lora.weights_sha256` of the detector as it came.
+        kept: see `training.forgetting.kept`.
+    """
 
     before: Evaluation
     after: Evaluation
-    step: int  # at which the weights were the best
+    step: int
+    base_sha256: str
+    kept: float | None = None
 
 
 def checked_name(name: str, taken: Collection[str]) -> str:
@@ -66,11 +75,14 @@ def publish(
     checkpoints: Path,
     run_id: UUID,
     plan: Plan,
-    dataset: LabelledDataset,
+    material: Material,
     detector: GroundingDetector,
     taught: Taught,
 ) -> Path:
     """Save the detector under the run's name, manifest last, and register it; returns its folder.
+
+    Low-rank adapters are kept in the folder `adapter` beside the weights, into which they are merged: what is saved
+    loads as any other checkpoint.
 
     Safe to repeat: a folder this run published before it was killed is registered, not made twice. A run that was
     stopped, published and taken up again gets the next free name of the same stem.
@@ -81,26 +93,29 @@ def publish(
     for name in (plan.name, *_first(_numbered(plan.name, 2), 1000)):
         folder = checkpoints / name
         if not folder.exists():
-            _write(folder, run_id, plan, dataset, detector, taught)
+            _write(folder, run_id, plan, material, detector, taught)
         elif not _is_own(folder, run_id, taught.step):
             continue
-        _register(store, folder, run_id, plan, dataset, taught)
+        _register(store, folder, run_id, plan, material, taught)
         return folder
     raise JobRefused(f"No free name like {plan.name!r} is left in {str(checkpoints)!r}. Tidy it up.")
 
 
-def prompt_text(dataset: LabelledDataset) -> str:
+def prompt_text(material: Material) -> str:
     """All phrases of the dataset as one prompt, each with its '.'."""
-    return " ".join(f"{phrase}." for category in dataset.ontology.categories for phrase in category.phrases)
+    return " ".join(f"{phrase}." for category in material.categories for phrase in category.phrases)
 
 
 def _write(
-    folder: Path, run_id: UUID, plan: Plan, dataset: LabelledDataset, detector: GroundingDetector, taught: Taught
+    folder: Path, run_id: UUID, plan: Plan, material: Material, detector: GroundingDetector, taught: Taught
 ) -> None:
     try:
         with published_folder(folder) as aside:
+            if has_adapter(detector.model):
+                save_adapter(detector.model, aside / ADAPTER, plan.source, taught.base_sha256)
+                merge_adapter(detector.model)
             save_detector(detector, aside)
-            manifest = _manifest(aside, run_id, plan, dataset, taught)
+            manifest = _manifest(aside, run_id, plan, material, taught)
             text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
             (aside / MANIFEST).write_text(text, encoding="utf-8")
     except (OSError, SafetensorError) as error:
@@ -111,8 +126,8 @@ def _write(
         ) from error
 
 
-def _register(store: Store, folder: Path, run_id: UUID, plan: Plan, dataset: LabelledDataset, taught: Taught) -> None:
-    before = {f"{key}_before": taught.before.metrics[key] for key in ("AP", "AP50")}
+def _register(store: Store, folder: Path, run_id: UUID, plan: Plan, material: Material, taught: Taught) -> None:
+    before = {f"{key}_before": taught.before.metrics[key] for key in ("AP", "AP50") if key in taught.before.metrics}
     with store.writing() as session:
         if any(row.name == folder.name for row in runs.checkpoints(session)):
             return
@@ -122,32 +137,35 @@ def _register(store: Store, folder: Path, run_id: UUID, plan: Plan, dataset: Lab
             folder,
             plan.detector,
             run_id=run_id,
-            dataset_id=dataset.id,
+            dataset_id=material.id,
             metrics={**taught.after.metrics, **before},
         )
 
 
-def _manifest(folder: Path, run_id: UUID, plan: Plan, dataset: LabelledDataset, taught: Taught) -> dict[str, Any]:
+def _manifest(folder: Path, run_id: UUID, plan: Plan, material: Material, taught: Taught) -> dict[str, Any]:
+    made_with = environment(plan.device)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         "format": 1,
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "run": str(run_id),
         "base": plan.detector,
         "base_source": plan.source,
-        "dataset": dataset.name,
-        "categories": {category.name: list(category.phrases) for category in dataset.ontology.categories},
-        "prompt": prompt_text(dataset),
+        "base_sha256": taught.base_sha256,
+        "adapter": ADAPTER if (folder / ADAPTER).is_dir() else None,
+        "dataset": material.name,
+        "snapshot": material.snapshot_id,
+        "categories": {category.name: list(category.phrases) for category in material.categories},
+        "prompt": prompt_text(material),
         "config": asdict(plan.config),
         "step": taught.step,
         "before": asdict(taught.before),
         "after": asdict(taught.after),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": str(torch.__version__),
-            "transformers": transformers.__version__,
-            "groundwork": _git_commit(),
-        },
-        "sha256": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
+        "kept": taught.kept,
+        "versions": made_with["versions"],
+        "commit": made_with["commit"],
+        "uncommitted": made_with["uncommitted"],
+        "sha256": {path.relative_to(folder).as_posix(): _sha256(path) for path in files},
     }
 
 
@@ -162,22 +180,6 @@ def _is_own(folder: Path, run_id: UUID, step: int) -> bool:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _git_commit() -> str | None:
-    """The commit this program stands at; None where it is no clone or git is absent."""
-    try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout.strip() or None if answer.returncode == 0 else None
 
 
 def _numbered(stem: str, start: int) -> Iterator[str]:

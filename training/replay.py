@@ -19,7 +19,7 @@ from engine.grounding import GroundingDetector
 from engine.ontology import Category, Ontology
 from engine.prompts import MAX_TOKENS, pack
 from training.config import TrainConfig
-from training.dataset import LabelledDataset
+from training.material import Material
 from training.sources import Source
 from training.vocabulary import PromptSampler
 
@@ -83,19 +83,19 @@ class Memory:
     probe: tuple[Recalled, ...] = ()
 
 
-def pool_of(session: Session, dataset: LabelledDataset, detector: GroundingDetector, seed: int) -> Pool:
+def pool_of(session: Session, material: Material, detector: GroundingDetector, seed: int) -> Pool:
     """The spare images of the workspace, each with the names to ask for.
 
     An image of another dataset is asked for that dataset's categories, by the first phrase of each; one without names
     for everyday things. What the dataset itself teaches is never asked for: there the detector shall change.
     """
-    taught = {text for category in dataset.ontology.categories for text in (category.name.lower(), *category.phrases)}
+    taught = {text for category in material.categories for text in (category.name.lower(), *category.phrases)}
     readable = _Readable(detector, taught)
-    images = spare_images(session, dataset.id)
+    images = spare_images(session, material.id)
     found: dict[str, int] = {}
     of_dataset: dict[int, tuple[int, ...]] = {}
     for other in dict.fromkeys(image.dataset_id for image in images):
-        own = [] if other == dataset.id else [row.phrases[0].text for row in categories(session, other) if row.phrases]
+        own = [] if other == material.id else [row.phrases[0].text for row in categories(session, other) if row.phrases]
         names = _at_most(readable(own) or readable(EVERYDAY_NAMES), seed)
         of_dataset[other] = tuple(found.setdefault(name, len(found)) for name in names)
     questions = tuple(Question(i, of_dataset[i.dataset_id]) for i in images if of_dataset[i.dataset_id])
@@ -156,22 +156,26 @@ def replay_source(memory: Memory, detector: GroundingDetector, config: TrainConf
     images = [recalled.image for recalled in memory.replayed if Path(recalled.image.path).is_file()]
     if memory.ontology is None or not images:
         return None
-    limits = _limits(detector)
+    limits = token_limits(detector)
     prompts = PromptSampler(memory.ontology, detector.tokenizer, "vocabulary", config.negatives, *limits)
     return Source(images, prompts, share)
 
 
-def note_on(memory: Memory, config: TrainConfig) -> str | None:
-    """A line for the person: what is repeated, or why nothing is; None where nothing was asked for."""
-    if not config.replay:
-        return None
-    if not memory.replayed:
-        return (
+def notes_on(memory: Memory, config: TrainConfig) -> list[str]:
+    """What a person should know: what is repeated, or why nothing is, and whether forgetting is measured."""
+    notes = []
+    if config.replay and not memory.replayed:
+        notes.append(
             "Nothing is replayed: the workspace has no other images on which the detector is sure of anything. "
             "Import a dataset of everyday photos, or leave some images of this one unlabelled."
         )
-    boxes = sum(len(recalled.image.boxes_xyxy) for recalled in memory.replayed)
-    return f"Replayed: what the detector was sure of before, {boxes} boxes on {len(memory.replayed)} other images."
+    if config.replay and memory.replayed:
+        boxes = sum(len(recalled.image.boxes_xyxy) for recalled in memory.replayed)
+        where = f"{boxes} boxes on {len(memory.replayed)} other images"
+        notes.append(f"Replayed: what the detector was sure of before, {where}.")
+    if not memory.probe:
+        notes.append("What the detector forgets is not measured: there are no other images it is sure of anything on.")
+    return notes
 
 
 def save_memory(memory: Memory, path: Path) -> None:
@@ -206,15 +210,15 @@ class _Readable:
         for name in names:
             try:
                 category = Category(name)
-                pack(Ontology((category,)), self._detector.tokenizer, *_limits(self._detector))
+                pack(Ontology((category,)), self._detector.tokenizer, *token_limits(self._detector))
             except PromptError:
                 continue
             phrases[category.phrases[0]] = None
         return [phrase for phrase in phrases if phrase not in self._taught]
 
 
-def _limits(detector: GroundingDetector) -> tuple[int, int]:
-    """Tokens of a prompt and of a phrase."""
+def token_limits(detector: GroundingDetector) -> tuple[int, int]:
+    """The most tokens of a prompt, and of a phrase with its '.', that this detector reads."""
     most = min(MAX_TOKENS, int(detector.model.config.max_text_len))
     return most, min(most, int(detector.model.config.text_config.max_position_embeddings))
 

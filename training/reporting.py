@@ -5,7 +5,10 @@ from typing import Any
 
 from training.config import TrainConfig
 from training.run_folder import RunFolder
+from training.tensorboard import Curves
 from training.trainer import Progress
+
+_ALSO_TOLD = ("AP_base", "AP50_base", "AP_novel", "AP50_novel", "R@1", "P@1")  # where a run measures them
 
 Say = Callable[[dict[str, Any]], None]
 
@@ -23,6 +26,7 @@ class Reporter:
         self._notes = notes
         self._say = say
         self._since: list[Progress] = []
+        self._curves = Curves(folder.path)
 
     def __call__(self, progress: Progress) -> None:
         """Tell of `progress` where it is worth a line."""
@@ -32,24 +36,36 @@ class Reporter:
                 self._tell(self._step_line(progress))
         elif progress.event == "resumed":
             self._folder.forget_after(progress.step)
+            self._curves.begin(self._folder.lines())
             self._tell({"step": progress.step, "steps": progress.steps, "event": "resumed"})
+        elif progress.event == "early_stop":
+            self.note(progress, "Stopped early: as many measurements as early_stop allows brought nothing better.")
         elif progress.evaluation is not None:
             if progress.step == 0:
                 self._begin(progress)
-            metrics = progress.evaluation.metrics
             line = {"step": progress.step, "steps": progress.steps, "event": "evaluation"}
-            self._tell(line | {"AP": metrics["AP"], "AP50": metrics["AP50"], "seconds": round(progress.seconds, 1)})
+            measures = {name: progress.evaluation.metrics.get(name) for name in ("AP", "AP50")}
+            measures |= {name: value for name, value in progress.evaluation.metrics.items() if name in _ALSO_TOLD}
+            self._tell(line | measures | {"seconds": round(progress.seconds, 1)})
+
+    def note(self, progress: Progress, text: str) -> None:
+        """Tell a person something at this point of the run."""
+        self._tell({"step": progress.step, "steps": progress.steps, "event": "note", "note": text})
+
+    def close(self) -> None:
+        """Nothing more is told."""
+        self._curves.close()
 
     def _begin(self, progress: Progress) -> None:
         self._folder.forget_after(-1)  # a run that was killed before its first state begins anew
+        self._curves.begin()
         for note in self._notes:
-            self._tell({"step": 0, "steps": progress.steps, "event": "note", "note": note})
+            self.note(progress, note)
 
     def _step_line(self, progress: Progress) -> dict[str, Any]:
         count = len(self._since)
-        losses = {
-            name: round(sum(of.losses[name] for of in self._since) / count, 5) for name in sorted(progress.losses)
-        }
+        names = sorted({name for of in self._since for name in of.losses})  # a step without boxes has fewer terms
+        losses = {name: round(sum(of.losses.get(name, 0.0) for of in self._since) / count, 5) for name in names}
         self._since.clear()
         eta = progress.eta_seconds
         return {
@@ -64,4 +80,5 @@ class Reporter:
 
     def _tell(self, line: dict[str, Any]) -> None:
         self._folder.append(line)
+        self._curves.add(line)
         self._say(line)

@@ -8,8 +8,8 @@ from typing import Any
 
 from common.publish import published_file
 from training.config import TrainConfig
-from training.dataset import LabelledDataset, load_dataset, save_dataset
 from training.errors import JobRefused
+from training.material import Material, load_material, save_material
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Plan:
         source: where that detector's weights are: "starter", a folder or a hub id.
         device: as in `engine.devices.pick_device`.
         config: every setting.
+        left_out: ids of images whose files could not be used.
+        notes: what the person was told before the run began.
     """
 
     name: str
@@ -29,6 +31,8 @@ class Plan:
     source: str
     device: str
     config: TrainConfig
+    left_out: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class RunFolder:
@@ -37,18 +41,20 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.state = path / "state.safetensors"
+        self.memory = path / "replay.json"
         self._plan = path / "config.json"
+        self._starts = path / "starts.jsonl"
         self._dataset = path / "dataset.json"
         self._progress = path / "progress.jsonl"
         self._stop = path / "stop"
 
-    def write_plan(self, plan: Plan, dataset: LabelledDataset) -> None:
+    def write_plan(self, plan: Plan, material: Material) -> None:
         """Keep what the run was asked for and the labels it learns from."""
-        save_dataset(dataset, self._dataset)
+        save_material(material, self._dataset)
         with published_file(self._plan) as aside:  # last: where it stands, the folder is complete
             aside.write_text(json.dumps(asdict(plan), indent=2, ensure_ascii=False), encoding="utf-8")
 
-    def read_plan(self) -> tuple[Plan, LabelledDataset]:
+    def read_plan(self) -> tuple[Plan, Material]:
         """What `write_plan` kept.
 
         Raises:
@@ -58,7 +64,14 @@ class RunFolder:
             raise JobRefused(f"The run in {str(self.path)!r} ended before it began to learn. Start a new one.")
         facts = json.loads(self._plan.read_text(encoding="utf-8"))
         config = TrainConfig().updated(facts.pop("config"))
-        return Plan(**facts, config=config), load_dataset(self._dataset)
+        left_out, notes = tuple(facts.pop("left_out")), tuple(facts.pop("notes"))
+        return Plan(**facts, config=config, left_out=left_out, notes=notes), load_material(self._dataset)
+
+    def add_start(self, facts: Mapping[str, Any]) -> None:
+        """Keep with what the run was started or taken up again, one line each time."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self._starts.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(facts) + "\n")
 
     def append(self, line: Mapping[str, Any]) -> None:
         """Add a line to the progress file, whole or not at all as readers see it."""
@@ -72,11 +85,16 @@ class RunFolder:
         """
         if not self._progress.exists():
             return
-        text = self._progress.read_text(encoding="utf-8", errors="replace")
-        whole = text[: text.rfind("\n") + 1].splitlines()
-        kept = [line for line in whole if json.loads(line).get("step", 0) <= step]
+        kept = [line for line in self.lines() if line.get("step", 0) <= step]
         with published_file(self._progress) as aside:
-            aside.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            aside.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The whole lines of the progress file."""
+        if not self._progress.exists():
+            return []
+        text = self._progress.read_text(encoding="utf-8", errors="replace")
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
     def asked_to_stop(self) -> bool:
         """Whether a file called "stop" lies in the folder."""

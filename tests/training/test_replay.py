@@ -12,14 +12,14 @@ from engine.grounding import GroundingDetector
 from tests.training.coloured_squares import QUICK, tiny_grounding_detector
 from tests.training.workspaces import Bench, add_squares, make_bench
 from training.data import BatchMaker
-from training.dataset import read_dataset
+from training.material import read_material
 from training.forgetting import kept
 from training.replay import (
     EVERYDAY_NAMES,
     Memory,
     Pool,
     load_memory,
-    note_on,
+    notes_on,
     pool_of,
     remember,
     replay_source,
@@ -52,7 +52,7 @@ def rename(bench: Bench, dataset_id: int, names: Sequence[str]) -> None:
 
 def pool(bench: Bench, detector: GroundingDetector, name: str = "squares") -> Pool:
     with bench.store.reading() as session:
-        return pool_of(session, read_dataset(session, name), detector, CONFIG.seed)
+        return pool_of(session, read_material(session, name), detector, CONFIG.seed)
 
 
 def names_of(pool: Pool, index: int) -> list[str]:
@@ -107,8 +107,10 @@ def test_without_other_images_nothing_is_remembered_and_the_person_is_told(
     add_squares(bench, train=3, val=1)
     memory = remember(detector, pool(bench, detector), CONFIG)
     assert memory == Memory()
-    assert "Nothing is replayed: the workspace has no other images" in str(note_on(memory, CONFIG))
-    assert note_on(memory, QUICK) is None
+    assert "Nothing is replayed: the workspace has no other images" in notes_on(memory, CONFIG)[0]
+    assert notes_on(memory, QUICK) == [
+        "What the detector forgets is not measured: there are no other images it is sure of anything on."
+    ]
     assert kept(detector, memory) is None
 
 
@@ -126,7 +128,7 @@ def test_what_is_remembered_is_sure_and_apart_from_the_probe(memory: Memory, det
     assert len(set(ids)) == 8
     assert all(len(recalled.image.boxes_xyxy) for recalled in (*memory.probe, *memory.replayed))
     assert not any(recalled.image.done for recalled in memory.replayed)
-    text = str(note_on(memory, CONFIG))
+    (text,) = notes_on(memory, CONFIG)
     assert text.startswith("Replayed: what the detector was sure of before,")
     assert "on 6 other images" in text
 
@@ -191,4 +193,3 @@ def test_the_base_keeps_everything_and_a_ruined_detector_little(memory: Memory, 
     left = kept(ruined, memory)
     assert left is not None
     assert left < 0.9
-    assert kept(detector, memory, stop=lambda: True) is None
