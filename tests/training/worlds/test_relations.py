@@ -50,6 +50,7 @@ def meant(text: str, seen: list[Seen]) -> list[Seen]:
         anchors = [thing for thing in seen if thing.is_a(match[3])]
         assert len(anchors) <= 1, f"{text}: several anchors"
         some = [thing for thing in seen if thing.is_a(match[1])]
+        assert not set(some) & set(anchors), f"{text}: a riddle"
         return [thing for thing in some for anchor in anchors if plainly(match[2], thing, anchor)]
     pattern = r"(leftmost|rightmost|topmost|bottommost|larger|smaller|largest|smallest)(?: of the (\w+))? (.+)"
     if match := re.fullmatch(pattern, text):
