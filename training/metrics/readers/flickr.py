@@ -10,19 +10,24 @@ from pathlib import Path
 
 from training.metrics.phrases import PhraseLabels
 from training.metrics.readers.document import Row, as_boxes, image_file, read_document
+from training.metrics.readers.entities import read_entities
 from training.metrics.readers.samples import PhraseSample, Span
 
-_INSTEAD = "Name the JSON file, such as final_flickr_separateGT_test.json."
+_INSTEAD = "Name the JSON file, such as final_flickr_separateGT_test.json, or test.txt of the dataset itself."
 
 
 def read_flickr(path: Path) -> list[PhraseSample]:
     """All captions that have a phrase with a box.
 
-    An image entry may list `phrase_types`, a list of kinds ("people") for each phrase; MDETR's own files have none.
+    A path to a list of images ("test.txt") is read as the authors' own layout, which says the kinds of phrases; see
+    `training.metrics.readers.entities`. Here an image entry may list `phrase_types`, a list of kinds ("people") for
+    each phrase; MDETR's own files have none.
 
     Raises:
         LayoutRefused: the file is not of this layout; the line says at which place.
     """
+    if path.suffix == ".txt":
+        return read_entities(path)
     document = read_document(path, _INSTEAD)
     samples = [_sample(row, document.annotations[identity]) for identity, row in document.images.items()]
     return [sample for sample in samples if any(len(boxes) for boxes in sample.labels.boxes_xyxy)]
