@@ -13,6 +13,7 @@ from training.matcher import giou
 from training.targets import PaddedTargets
 
 _MIDDLE = 0.25  # of a box's width and height to each side of its centre
+_TOGETHER = 128  # boxes held against all cells at once, a bound on memory
 
 
 @dataclass(frozen=True)
@@ -96,21 +97,28 @@ def middle_cells(grid: CellGrid, targets: PaddedTargets, allowed: Tensor | None 
 
     On the finest level the cell nearest to a box's centre always answers, however small the box.
     """
-    if not any(targets.counts):
-        none = torch.zeros(0, dtype=torch.long, device=targets.boxes.device)
-        return Cells(none, none, none)
-    reach = targets.boxes[:, None, :, 2:] * _MIDDLE  # (B, 1, N, 2)
-    nearest = torch.where(grid.level[None, :, None] == 0, grid.cell_wh / 2, 0.0)[:, :, None]  # (B, S, 1, 2)
-    distance = (grid.centres[:, :, None] - targets.boxes[:, None, :, :2]).abs()  # (B, S, N, 2)
-    inside = (distance <= torch.maximum(reach, nearest)).all(-1)
-    counts = torch.tensor(targets.counts, device=inside.device)
-    claims = inside & (torch.arange(inside.shape[-1], device=inside.device) < counts[:, None])[:, None]
-    if allowed is not None:
-        claims = claims & allowed[..., None]
-    area = targets.boxes[..., 2:].prod(-1)[:, None].masked_fill(~claims, torch.inf)  # (B, S, N)
-    smallest, owner = area.min(-1)
-    image, cell = smallest.isfinite().nonzero(as_tuple=True)
+    images, most = targets.boxes.shape[:2]
+    device = targets.boxes.device
+    real = torch.arange(most, device=device) < torch.tensor(targets.counts, device=device)[:, None]  # (B, N)
+    smallest = torch.full((images, grid.centres.shape[1]), torch.inf, device=device)  # (B, S)
+    owner = torch.zeros_like(smallest, dtype=torch.long)
+    for start in range(0, most, _TOGETHER):
+        here = slice(start, start + _TOGETHER)
+        area, row = _claimed(grid, targets.boxes[:, here], real[:, here]).min(-1)
+        owner = torch.where(area < smallest, row + start, owner)
+        smallest = torch.minimum(smallest, area)
+    answers = smallest.isfinite() if allowed is None else smallest.isfinite() & allowed
+    image, cell = answers.nonzero(as_tuple=True)
     return Cells(image, cell, owner[image, cell])
+
+
+def _claimed(grid: CellGrid, boxes: Tensor, real: Tensor) -> Tensor:
+    """(B, S, N) the area of each box at the cells it claims, infinite at others."""
+    reach = boxes[:, None, :, 2:] * _MIDDLE  # (B, 1, N, 2)
+    nearest = torch.where(grid.level[None, :, None] == 0, grid.cell_wh / 2, 0.0)[:, :, None]  # (B, S, 1, 2)
+    distance = (grid.centres[:, :, None] - boxes[:, None, :, :2]).abs()  # (B, S, N, 2)
+    inside = (distance <= torch.maximum(reach, nearest)).all(-1) & real[:, None]
+    return boxes[..., 2:].prod(-1)[:, None].masked_fill(~inside, torch.inf)
 
 
 @contextmanager

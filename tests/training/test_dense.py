@@ -37,6 +37,12 @@ def test_the_smaller_of_two_boxes_has_the_shared_cell() -> None:
     assert (10, 0) in shared
 
 
+def test_among_hundreds_of_boxes_the_smallest_still_has_the_cell() -> None:
+    around = [[0.5, 0.5, 1.0 - 0.001 * row, 1.0] for row in range(300)]
+    assert (5, 200) in cells(*around[:200], [0.375, 0.375, 0.2, 0.2], *around[200:])
+    assert (5, 299) in cells(*around)
+
+
 def test_without_boxes_no_cell_answers() -> None:
     assert cells() == set()
 
