@@ -10,7 +10,7 @@ from training.checks.files import check_files
 from training.checks.labels import check_labels, check_sizes
 from training.checks.problem import Problem, Report, in_order
 from training.checks.subject import Parts, Subject, parts_of, read_subject
-from training.checks.words import Reader, check_text, check_tokens
+from training.checks.words import Reader, check_text, check_texts, check_tokens
 from training.config import TrainConfig
 from training.errors import JobRefused
 
@@ -67,13 +67,17 @@ def preflight(
     Raises:
         NotFound: there is no dataset of this name.
     """
-    from training.checks.space import check_space  # torch: only where a detector is at hand
+    from training.captions import CaptionSampler  # torch: only where a detector is at hand
+    from training.checks.space import check_space
 
     subject = read_subject(session, dataset)
     parts = parts_of(subject, config)
+    reader = _reader(detector)
+    sampler = CaptionSampler(reader.tokenizer, reader.most_tokens, reader.block_tokens)
     found = [
         *_of_labels(subject, parts, config),
-        *check_tokens(subject.categories, _reader(detector)),
+        *check_tokens(subject.categories, reader),
+        *check_texts(parts.train_texts, sampler.readable(parts.train_texts)),
         *check_sizes(parts, _working_size(detector, config), int(detector.model.config.num_queries)),
         *check_space(folder, detector.model, config),
     ]

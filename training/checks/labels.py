@@ -88,9 +88,9 @@ def _splits(subject: Subject, parts: Parts) -> Iterator[Problem]:
     if parts.note is not None:
         what, _, advice = parts.note.partition(": ")
         yield warning("no_validation", what.removesuffix("."), (advice or "Give some labelled images the split val."))
-    with_boxes = sum(len(image.boxes_xyxy) > 0 for image in parts.train)
-    if with_boxes < LEAST_IMAGES:
-        what = f"Only {counted(with_boxes, 'image')} with boxes to learn from"
+    useful = {image.id for image in parts.train if len(image.boxes_xyxy)} | {image.id for image in parts.train_texts}
+    if len(useful) < LEAST_IMAGES:
+        what = f"Only {counted(len(useful), 'image')} with {'texts' if parts.train_texts else 'boxes'} to learn from"
         yield warning("few_images", what, f"Label {LEAST_IMAGES} or more before you judge the result.")
     if subject.bare:
         what = f"{counted(subject.bare, 'image')} without any label that take no part"

@@ -7,6 +7,7 @@ import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from annotations.captions import CaptionedImage, captioned_images
 from annotations.models import Dataset, Image
 from annotations.queries import LabelledImage, categories, dataset_by_name, labelled_images
 from engine.errors import PromptError
@@ -14,6 +15,8 @@ from engine.ontology import Category, Ontology
 from training.config import TrainConfig
 from training.dataset import LabelledDataset, split_for_training
 from training.errors import NothingToTrain
+
+AnyImage = LabelledImage | CaptionedImage
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class Subject:
         prompt: the last text typed into the prompt box.
         digests: image id -> SHA-256 of its file when it was imported.
         unfinished: ids of the labelled images that are not marked as done.
-        bare: images without any label that are not marked as done: they take no part.
+        captioned: the images with captions or expressions.
+        bare: images without any label or caption that are not marked as done: they take no part.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Subject:
     prompt: str | None = None
     digests: Mapping[int, str] = field(default_factory=dict)
     unfinished: frozenset[int] = frozenset()
+    captioned: tuple[CaptionedImage, ...] = ()
     bare: int = 0
 
 
@@ -53,9 +58,11 @@ class Parts:
     """The images of a subject by what a run does with them.
 
     Attributes:
-        train: learnt from.
-        validation: measured on.
-        test: of the test split, which a run never touches.
+        train: labelled ones that are learnt from.
+        validation: labelled ones that are measured on.
+        test: labelled ones of the test split, which a run never touches.
+        train_texts: captioned ones that are learnt from.
+        validation_texts: captioned ones that are measured on.
         refusal: why there is nothing to learn from, else None.
         note: what a person should know of the split, else None.
     """
@@ -63,8 +70,24 @@ class Parts:
     train: Sequence[LabelledImage]
     validation: Sequence[LabelledImage]
     test: Sequence[LabelledImage]
+    train_texts: Sequence[CaptionedImage] = ()
+    validation_texts: Sequence[CaptionedImage] = ()
     refusal: str | None = None
     note: str | None = None
+
+    def by_use(self) -> dict[str, list[AnyImage]]:
+        """Every image once, under the first use it has: "train", "val" or "test"."""
+        seen: set[int] = set()
+        uses: dict[str, list[AnyImage]] = {}
+        all_of: dict[str, list[AnyImage]] = {
+            "train": [*self.train, *self.train_texts],
+            "val": [*self.validation, *self.validation_texts],
+            "test": [*self.test],
+        }
+        for use, images in all_of.items():
+            uses[use] = list({image.id: image for image in images if image.id not in seen}.values())
+            seen |= {image.id for image in images}
+        return uses
 
 
 def read_subject(session: Session, name: str) -> Subject:
@@ -84,15 +107,18 @@ def read_subject(session: Session, name: str) -> Subject:
         select(Image.id, Image.sha256, Image.done_at.is_not(None)).where(Image.dataset_id == dataset.id)
     ).all()
     labelled = {image.id for image in images}
+    captioned = tuple(captioned_images(session, dataset.id))
+    used = labelled | {image.id for image in captioned}
     total = session.scalar(select(func.count()).where(Image.dataset_id == dataset.id)) or 0
     return Subject(
         name=name,
         categories=tuple(NamedPhrases(row.name, tuple(p.text for p in row.phrases), row.color) for row in rows),
         images=images,
         prompt=session.scalar(select(Dataset.prompt).where(Dataset.id == dataset.id)),
-        digests={id_: digest for id_, digest, _ in facts if id_ in labelled},
+        digests={id_: digest for id_, digest, _ in facts if id_ in used},
         unfinished=frozenset(id_ for id_, _, done in facts if id_ in labelled and not done),
-        bare=total - len(images),
+        captioned=captioned,
+        bare=total - len(used),
     )
 
 
@@ -103,10 +129,15 @@ def parts_of(subject: Subject, config: TrainConfig) -> Parts:
     test = dataset.of_split("test")
     try:
         splits = split_for_training(dataset, config.hold_out, config.seed)
+        parts = Parts(splits.train, splits.validation, test, note=splits.note)
     except NothingToTrain as refusal:
         train = [image for image in subject.images if image.split in (None, "train")]
-        return Parts(train, dataset.of_split("val"), test, refusal=str(refusal))
-    return Parts(splits.train, splits.validation, test, note=splits.note)
+        parts = Parts(train, dataset.of_split("val"), test, refusal=str(refusal))
+    held_out = {image.id for image in parts.validation} - {image.id for image in parts.train}
+    train_texts = [i for i in subject.captioned if i.split in (None, "train") and i.id not in held_out]
+    validation_texts = [image for image in subject.captioned if image.split == "val"]
+    parts = replace(parts, train_texts=train_texts, validation_texts=validation_texts)
+    return replace(parts, refusal=None) if train_texts else parts
 
 
 def readable(category: NamedPhrases) -> Category | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from annotations.captions import CaptionedImage
 from engine.ontology import Category, clean_phrase
 from training.checks.problem import Problem, counted, error, warning
 from training.checks.subject import NamedPhrases, Subject, readable
@@ -71,6 +72,21 @@ def check_tokens(categories: Sequence[NamedPhrases], reader: Reader) -> Iterator
         what = f"{counted(len(lengthy), 'category', 'categories')} with a phrase of more than {_LONG_TOKENS} tokens"
         advice = "It works, but few other names fit beside it: a shorter phrase teaches better."
         yield warning("lengthy_phrase", what, advice, lengthy)
+
+
+def check_texts(captioned: Sequence[CaptionedImage], readable: Sequence[CaptionedImage]) -> Iterator[Problem]:
+    """Captions and expressions the detector does not read to the end.
+
+    Args:
+        captioned: all images to learn from that have a text.
+        readable: the same without what is too long, as `CaptionSampler.readable` gives them.
+    """
+    kept = {image.id: len(image.captions) for image in readable}
+    short = {image.file_name: len(image.captions) - kept.get(image.id, 0) for image in captioned}
+    if lost := sum(short.values()):
+        texts = sum(len(image.captions) for image in captioned)
+        what = f"{lost:,} of {counted(texts, 'text')} longer than the detector reads"
+        yield warning("long_text", what, "They are left out: shorten them.", [name for name in short if short[name]])
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as Picture
+from sqlalchemy import select
 
+from annotations.captions import add_captions, expression
 from annotations.database import Store
+from annotations.models import Image
 from engine.grounding import GroundingDetector
 from tests.training.checks.faulty import BALL, CAR, Box, Photo, add_dataset, clean, photos
 from tests.training.coloured_squares import QUICK, tiny_grounding_detector
@@ -252,3 +255,20 @@ def test_a_report_becomes_a_document(store: Store, tmp_path: Path) -> None:
     assert not_done["count"] == 17  # three are held out
     assert not_done["line"].endswith("mark them as done (D in Label).")
     assert "and 12 more" in not_done["line"]
+
+
+def test_texts_teach_too_and_one_too_long_to_read_is_named(
+    store: Store, detector: GroundingDetector, tmp_path: Path
+) -> None:
+    bare = [Photo(f"{index}.png", [], picture=index, done=False) for index in range(12)]
+    add_dataset(store, tmp_path / "images", bare, prompt=None)
+    with store.writing() as session:
+        for image in session.scalars(select(Image)):
+            text = "the cat on the left" if image.position else "cat " * 300
+            add_captions(session, image.id, [expression(text.strip(), np.array([[10, 10, 50, 50]], np.float32))])
+    report = checked(store, detector, tmp_path)
+    assert report.errors == []
+    assert "unlabelled_images" not in kinds(report)
+    assert found(report, "long_text").where == ("0.png",)
+    (tmp_path / "images" / "3.png").unlink()
+    assert found(checked(store, detector, tmp_path), "image_gone").where == ("3.png",)
