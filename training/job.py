@@ -14,6 +14,7 @@ from annotations.database import Store
 from engine.checkpoints import load_detector
 from engine.devices import pick_device
 from engine.grounding import GroundingDetector
+from training.batch_size import with_batch_size
 from training.config import TrainConfig, defaults_for, load_config
 from training.dataset import split_for_training
 from training.environment import environment
@@ -101,10 +102,12 @@ def run_training(
     """
     run_id = run_id or _queued(store, workspace, request)
     folder = RunFolder(workspace / "runs" / str(run_id))
+    processes = processes or Processes()
     with _reported(store, run_id):
         plan, material, detector = _prepared(store, workspace, request, run_id)
+        plan = _sized(plan, material, detector, processes)
         folder.write_plan(plan, material)
-        return _teach(store, workspace, run_id, plan, material, detector, say, processes or Processes())
+        return _teach(store, workspace, run_id, plan, material, detector, say, processes)
 
 
 def resume_training(
@@ -193,6 +196,17 @@ def _prepared(
     config = request.config(defaults_for(device, images, _parameters(detector)))
     left_out, notes = _checked(store, workspace, material, detector, config)
     return Plan(name, request.detector, source, device, config, left_out, notes), material, detector
+
+
+def _sized(plan: Plan, material: Material, detector: GroundingDetector, processes: Processes) -> Plan:
+    """The plan with a batch size, found by trying where the settings leave it open; a resumed run keeps it."""
+    if plan.config.batch_size:
+        return plan
+    lesson = lesson_of(material, Memory(), detector, plan.config, plan.left_out)
+    batches = lambda config: lesson.batches(detector, config, Processes())  # noqa: E731 - this process tries alone
+    config = with_batch_size(plan.config, detector, batches, lesson.images, processes)
+    note = f"A step takes {config.batch_size} images, the most that fit into memory."
+    return replace(plan, config=config, notes=(*plan.notes, note))
 
 
 def _images_to_learn_from(material: Material, config: TrainConfig) -> int:

@@ -5,9 +5,12 @@ import pytest
 import torch
 
 from tests.training.coloured_squares import QUICK, batches_of, squares, tiny_grounding_detector
+from tests.training.workspaces import QUICK_SETTINGS, add_squares, make_bench
 from training.batch_size import MOST, largest_that_fits, with_batch_size
 from training.config import TrainConfig
+from training.job import run_training
 from training.processes import Processes
+from training.run_folder import RunFolder
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2, 3, 7, 8, 31, 32, 100])
@@ -62,3 +65,14 @@ def test_the_detector_is_left_as_it_came(tmp_path: Path) -> None:
     assert {name: value.requires_grad for name, value in detector.model.named_parameters()} == learns
     assert torch.equal(torch.get_rng_state(), random_state)
     assert not detector.model.training
+
+
+def test_a_run_keeps_the_size_it_found(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path / "workspace")
+    add_squares(bench, train=5, val=1)
+    request = bench.request(steps=1, settings=(*QUICK_SETTINGS, "batch_size=0"))
+    document = run_training(bench.store, bench.root, request)
+    plan, _ = RunFolder(bench.root / "runs" / document["run"]).read_plan()
+    assert plan.config.batch_size == 5
+    assert "A step takes 5 images, the most that fit into memory." in document["notes"]
+    bench.store.close()
