@@ -85,9 +85,10 @@ def save_adapter(model: nn.Module, folder: Path, base_source: str, base_sha256: 
 
 
 def weights_sha256(model: nn.Module) -> str:
-    """One number for all weights and buffers of a model, by name, whatever files they came in."""
+    """One number for all weights and buffers of a model, by name, whatever files they came in; adapters apart."""
     digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
+    own = {n.replace(".base_layer.", "."): value for n, value in model.state_dict().items() if not is_of_adapter(n)}
+    for name, value in sorted(own.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
         content: Any = _plain(value).reshape(-1).view(torch.uint8).numpy()
         digest.update(content)

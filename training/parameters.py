@@ -110,6 +110,8 @@ def _adapted(model: nn.Module, config: TrainConfig) -> list[str]:
 
 def _rate(name: str, config: TrainConfig) -> float:
     """Share of the learning rate for the parameter called `name`."""
+    if name.startswith("denoising."):  # learns beside the detector, whatever of that is frozen
+        return 1.0
     part = part_of(name)
     if part in config.freeze:
         return 0.0

@@ -190,7 +190,9 @@ def save_memory(memory: Memory, path: Path) -> None:
 
 
 def load_memory(path: Path) -> Memory:
-    """What `save_memory` wrote."""
+    """What `save_memory` wrote; nothing where it did not."""
+    if not path.exists():
+        return Memory()
     document = json.loads(path.read_text(encoding="utf-8"))
     return Memory(
         Ontology.from_names(document["names"]) if document["names"] else None,

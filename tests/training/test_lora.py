@@ -50,13 +50,14 @@ def same(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> bool:
 
 def test_a_new_adapter_changes_nothing_and_the_same_seed_draws_the_same() -> None:
     model, again = tiny_model(), tiny_model()
-    before = outputs(model)
+    before, digest = outputs(model), sha256(model)
     state = torch.random.get_rng_state()
     first = choose_trainable(model, CONFIG)
     assert torch.equal(state, torch.random.get_rng_state())
     torch.manual_seed(5)
     second = choose_trainable(again, CONFIG)
     assert same(outputs(model), before)
+    assert sha256(model) == digest
     assert list(first) == list(second)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -156,6 +157,20 @@ def test_a_base_runs_with_and_without_its_adapter(base: Path, tmp_path: Path) ->
     assert same(outputs(detector.model), plain)
     assert sha256(detector.model) == digest
     assert not has_adapter(detector.model)
+
+
+def test_with_frozen_heads_the_adapter_is_all_there_is(base: Path, tmp_path: Path) -> None:
+    detector = load_detector(base, device="cpu")
+    digest = sha256(detector.model)
+    for name, parameter in choose_trainable(detector.model, replace(CONFIG, freeze=("heads",))).items():
+        assert is_of_adapter(name)
+        parameter.data += 0.02
+    expected = outputs(detector.model)
+    (tmp_path / "mine").mkdir()
+    save_adapter(detector.model, tmp_path / "mine" / FOLDER, str(base), digest)
+    again = load_detector(base, device="cpu")
+    with attached(again, tmp_path / "mine"):
+        assert same(outputs(again.model), expected)
 
 
 def test_an_adapter_comes_off_when_the_block_fails(base: Path, tmp_path: Path) -> None:

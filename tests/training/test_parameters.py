@@ -10,7 +10,7 @@ from tests.tiny_checkpoint import Family, tiny_model
 from tests.training.coloured_squares import QUICK
 from training.config import Part, TrainConfig
 from training.errors import ConfigRefused
-from training.parameters import choose_trainable, part_of, set_mode
+from training.parameters import choose_trainable, optimizer_for, part_of, set_mode
 
 PARTS: tuple[Part, ...] = ("backbone", "text", "neck", "encoder", "decoder", "heads")
 
@@ -62,6 +62,12 @@ def test_a_frozen_part_has_no_dropout(part: Part) -> None:
     assert {name: any(m.training for m in found.modules()) for name, found in module.items()} == {
         name: name != part for name in module
     }
+
+
+def test_the_denoising_beside_a_detector_learns_at_the_full_rate_whatever_is_frozen() -> None:
+    embedding = {"denoising.embedding.weight": nn.Parameter(torch.zeros(2, 2))}
+    (group,) = optimizer_for(embedding, replace(QUICK, freeze=("heads",))).param_groups
+    assert group["share"] == 1.0
 
 
 def saved_bytes(model: nn.Module, config: TrainConfig, names: Sequence[str]) -> dict[str, int]:

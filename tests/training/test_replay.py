@@ -12,8 +12,8 @@ from engine.grounding import GroundingDetector
 from tests.training.coloured_squares import QUICK, tiny_grounding_detector
 from tests.training.workspaces import Bench, add_squares, make_bench
 from training.data import BatchMaker
-from training.material import read_material
 from training.forgetting import kept
+from training.material import read_material
 from training.replay import (
     EVERYDAY_NAMES,
     Memory,
