@@ -1,6 +1,7 @@
 """Captions and referring expressions as samples: the text itself is the prompt, and nothing is added to it."""
 
 import copy
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -43,6 +44,7 @@ class CaptionSampler:
         """
         # Fast tokenizers refuse two threads at once, and validation uses the detector's own meanwhile.
         self._tokenizer = copy.deepcopy(tokenizer)
+        self._lock = threading.Lock()
         self._max_tokens, self._block_tokens = max_tokens, block_tokens
 
     def readable(self, images: Sequence[CaptionedImage]) -> list[CaptionedImage]:
@@ -86,8 +88,10 @@ class CaptionSampler:
         if kind == "expression":
             read = read.translate(_BLOCK_ENDS).rstrip()
             spans = [(start, min(end, len(read))) for start, end in spans]
-            return encode(read + ".", spans, self._tokenizer)
-        return encode(read if read.rstrip().endswith((".", "?")) else read + ".", spans, self._tokenizer)
+        if kind == "expression" or not read.rstrip().endswith((".", "?")):
+            read += "."
+        with self._lock:
+            return encode(read, spans, self._tokenizer)
 
     def _mirrored(self, caption: CaptionText, spans: Sequence[Span], plain: Prompt) -> Prompt | None:
         """The text of the mirrored image; None where it can't be known or gets too long."""

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,6 +77,7 @@ class BatchMaker:
         *,
         rank: int = 0,
         processes: int = 1,
+        readers: int = 1,
     ) -> None:
         """Args:
         sources: where the images come from; those without items or share are left out.
@@ -83,12 +85,13 @@ class BatchMaker:
         config: the settings, `batch_size` counts the images of all processes.
         rank: which of the processes this is, from 0.
         processes: how many share each step.
+        readers: threads that read and change images at once; the batches do not depend on it.
         """
         self._mixture = Mixture(sources, config.seed)
         self._scales = scales(preprocessing, config.sizes_px)
         self._augment = Augmentation(config.flip, config.crop, config.color)
         self._config = config
-        self._rank, self._processes = rank, processes
+        self._rank, self._processes, self._readers = rank, processes, readers
 
     def __call__(self, step: int) -> list[Batch]:
         """This process's images of a step (from 1), in up to `config.accumulate` parts; none where it has no image.
@@ -112,16 +115,22 @@ class BatchMaker:
         return range((step - 1) * self._config.batch_size, step * self._config.batch_size)
 
     def _batch(self, places: Sequence[int], scale: Preprocessing) -> Batch:
-        visits = [self._visit(place, scale) for place in places]
+        drawn = [self._mixture[place] for place in places]
+        visit = partial(self._visit, scale)
+        if self._readers > 1 and len(places) > 1:
+            with ThreadPoolExecutor(self._readers, "readers") as pool:
+                visits = list(pool.map(visit, places, drawn))
+        else:
+            visits = list(map(visit, places, drawn))
         pixel_values, pixel_mask, _ = scale.resize_batch([visit.example.image for visit in visits])
         input_ids, attention_mask = _padded([visit.prompt.input_ids for visit in visits])
         targets = tuple(targets_of(visit.example, visit.prompt) for visit in visits)
         ids, texts = (tuple(visit.image_id for visit in visits), tuple(visit.prompt.text for visit in visits))
         return Batch(pixel_values, pixel_mask, input_ids, attention_mask, targets, ids, texts)
 
-    def _visit(self, place: int, scale: Preprocessing) -> "_Visit":
+    def _visit(self, scale: Preprocessing, place: int, drawn: tuple[Source, Any]) -> "_Visit":
+        source, item = drawn
         rng = np.random.default_rng([self._config.seed, place, 4])
-        source, item = self._mixture[place]
         sample = source.text.sample(item, rng)
         pixels = read_indexed(Path(sample.path), *sample.size_wh)
         example = Example(pixels, sample.boxes_xyxy, sample.labels)

@@ -77,10 +77,10 @@ def test_a_source_without_items_or_share_is_left_out() -> None:
         Mixture([source([])], 0)
 
 
-def make(folder: Path, config: TrainConfig, rank: int = 0, processes: int = 1) -> BatchMaker:
+def make(folder: Path, config: TrainConfig, rank: int = 0, processes: int = 1, readers: int = 1) -> BatchMaker:
     prompts = PromptSampler(ONTOLOGY, TOKENIZER, config.mode, config.negatives)
     sources = [Source(squares(folder, 7), prompts)]
-    return BatchMaker(sources, Preprocessing(96, 160), config, rank=rank, processes=processes)
+    return BatchMaker(sources, Preprocessing(96, 160), config, rank=rank, processes=processes, readers=readers)
 
 
 @pytest.mark.parametrize("processes", [2, 3])
@@ -115,3 +115,11 @@ def test_two_processes_make_the_very_parts_that_one_makes_in_two(tmp_path: Path)
 def test_a_process_without_an_image_gets_no_batch(tmp_path: Path) -> None:
     config = replace(QUICK, batch_size=1)
     assert [len(make(tmp_path, config, rank, 2)(1)) for rank in range(2)] == [0, 1]
+
+
+def test_several_readers_make_the_very_batches_of_one(tmp_path: Path) -> None:
+    config = replace(QUICK, mode="vocabulary", batch_size=6, crop=0.5, color=0.2)
+    for step in (1, 2):
+        (one,), (other,) = make(tmp_path, config)(step), make(tmp_path, config, readers=4)(step)
+        assert one.texts == other.texts
+        torch.testing.assert_close(one.pixel_values, other.pixel_values, rtol=0, atol=0)
