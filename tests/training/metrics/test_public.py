@@ -15,7 +15,8 @@ from engine.ontology import Ontology
 from engine.preprocessing import Picture
 from tests.training.metrics.test_captions import A, B, Oracle
 from training.errors import LayoutRefused
-from training.metrics.public import Place, evaluate_public
+from training.metrics import COCO_METRICS, described_ap, lvis_fixed_ap, phrase_recall, referring_precision
+from training.metrics.public import TASKS, Place, evaluate_public
 
 
 class Lister(Oracle):
@@ -173,3 +174,18 @@ def test_a_file_without_images_is_refused_by_name(folder: Path) -> None:
     for layout in ("coco", "refcoco", "flickr"):
         with pytest.raises(LayoutRefused, match=r"annotations\.json"):
             evaluate_public(Lister({}), Place(layout, path))
+
+
+def test_each_layout_stands_in_the_document() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "public-benchmarks.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
+    assert set(rows) == set(TASKS)
+    for metric in COCO_METRICS:
+        assert f"`{metric}`" in rows["coco"]
+    for layout, metrics in (
+        ("lvis", lvis_fixed_ap([], [], []).metrics),
+        ("flickr", phrase_recall([], []).metrics),
+        ("refcoco", referring_precision([], []).metrics),
+        ("d3", described_ap([], [], []).metrics),
+    ):
+        assert [metric for metric in metrics if f"`{metric}`" not in rows[layout]] == []
