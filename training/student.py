@@ -19,8 +19,8 @@ from training.targets import PaddedTargets, pad_targets
 class Student(nn.Module):
     """A detector of transformers, with what is needed beside it to learn.
 
-    All that uses a parameter happens in `forward`, so that `DistributedDataParallel` can wrap it. It knows no dataset
-    and no optimiser.
+    All that uses a parameter happens in `forward`, or in `dense`, and a step without boxes uses the same ones, so that
+    processes can add up their gradients. It knows no dataset and no optimiser.
 
     Attributes:
         model: a two-stage `GroundingDinoForObjectDetection` or `MMGroundingDinoForObjectDetection`, unchanged.
