@@ -134,6 +134,13 @@ def scenes(arguments: argparse.Namespace) -> int:
     return run(arguments)
 
 
+def bench(arguments: argparse.Namespace) -> int:
+    """Measure on this machine what docs/benchmarks.md claims."""
+    from app.commands.bench import run
+
+    return run(arguments)
+
+
 def parser() -> argparse.ArgumentParser:
     """The commands and flags; their names are a contract with scripts."""
     top = argparse.ArgumentParser(
@@ -162,6 +169,7 @@ def parser() -> argparse.ArgumentParser:
     add(export, _export_options, _dataset, _workspace, _json)
     add(models, _models_options, _workspace, _json)
     add(scenes, _scenes_options, _json)
+    add(bench, _bench_options, _json)
     return top
 
 
@@ -274,6 +282,19 @@ def _scenes_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--images", type=_positive, default=192, metavar="N")
     sub.add_argument("--seed", type=int, default=7, help="the starter learned from 0 to 3 (7)")
     sub.add_argument("--captions", action="store_true", help="with captions and referring expressions, as ODVG")
+
+
+def _bench_options(sub: argparse.ArgumentParser) -> None:
+    names = ("training", "ablations")
+    sub.add_argument("name", nargs="?", choices=names, default="training", metavar="NAME", help=" or ".join(names))
+    sub.add_argument("--steps", type=_positive, default=250, metavar="N", help="of each detector that learns (250)")
+    sub.add_argument("--seed", type=int, default=0, help="of data, batches and noise (0)")
+    sub.add_argument(
+        "--side", type=int, default=800, metavar="PX", help="picture to measure memory with; 0: do not (800)"
+    )
+    sub.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", metavar="DIR", help="holds bccd/")
+    sub.add_argument("--seeds", type=_positive, default=3, metavar="N", help="ablations: runs of each variant (3)")
+    sub.add_argument("--output", type=Path, default=Path("ablations.jsonl"), metavar="FILE", help="ablations: its runs")
 
 
 def _port(text: str) -> int:

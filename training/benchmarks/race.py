@@ -64,8 +64,8 @@ def steps_ratio(slow: Curve, fast: Curve) -> float | None:
 
 
 def step_time_ratio(slow: Contender, fast: Contender) -> float:
-    """Median time of a step of `fast` over that of `slow`, the first steps left out."""
-    return statistics.median(fast.seconds[3:]) / statistics.median(slow.seconds[3:])
+    """Median time of a step of `fast` over that of `slow`."""
+    return statistics.median(fast.seconds) / statistics.median(slow.seconds)
 
 
 def _measured(task: Task, name: str, contender: Contender, step: int, curve: Curve) -> Lap:
