@@ -100,11 +100,9 @@ def _of_labels(subject: Subject, parts: Parts, config: TrainConfig) -> Iterator[
 
 
 def _reader(detector: "GroundingDetector") -> Reader:
-    from engine.prompts import MAX_TOKENS
+    from training.replay import token_limits
 
-    config = detector.model.config
-    most = min(MAX_TOKENS, int(config.max_text_len))
-    return Reader(detector.tokenizer, most, min(most, int(config.text_config.max_position_embeddings)))
+    return Reader(detector.tokenizer, *token_limits(detector))
 
 
 def _working_size(detector: "GroundingDetector", config: TrainConfig) -> "Preprocessing":

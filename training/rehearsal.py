@@ -6,22 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from annotations.database import Store
-from annotations.queries import LabelledImage
 from engine.checkpoints import load_detector
 from engine.devices import pick_device
 from engine.grounding import GroundingDetector
-from engine.prompts import MAX_TOKENS
 from training.checks.overfit import check_overfit
 from training.checks.problem import Report
 from training.checks.subject import Subject, parts_of, read_subject, readable
 from training.config import TrainConfig, defaults_for
-from training.data import Batch, BatchMaker, resized_to
-from training.dataset import read_dataset, split_for_training
+from training.data import Batch
 from training.job import TrainRequest
+from training.lesson import lesson_of
+from training.material import read_material
 from training.preflight import preflight
 from training.preview import ShownSample, shown_samples
-from training.sources import Source
-from training.vocabulary import PromptSampler
+from training.processes import Processes
+from training.replay import Memory
 
 _BATCH_SIZE = 2  # where the run would find its own by trying
 
@@ -104,7 +103,9 @@ def preview_request(
     batches = _batches_of(store, request, detector, config)
     colors = _colors(subject)
     samples = shown_samples(batches, count, detector.tokenizer, detector.preprocessing, colors)
-    return Preview(tuple(samples), {image.id: image.file_name for image in subject.images})
+    names = {image.id: image.file_name for image in subject.images}
+    names |= {image.id: image.file_name for image in subject.captioned}
+    return Preview(tuple(samples), names)
 
 
 def _loaded(request: TrainRequest) -> GroundingDetector:
@@ -115,7 +116,8 @@ def _config(request: TrainRequest, subject: Subject, detector: GroundingDetector
     """The settings the run would have."""
     early = request.config(TrainConfig())
     parameters = sum(value.numel() for value in detector.model.parameters())
-    images = len(parts_of(subject, early).train)
+    parts = parts_of(subject, early)
+    images = len(parts.train) + len(parts.train_texts)
     config = request.config(defaults_for(detector.device, images, parameters))
     return config if config.batch_size else replace(config, batch_size=max(_BATCH_SIZE, config.accumulate))
 
@@ -123,21 +125,11 @@ def _config(request: TrainRequest, subject: Subject, detector: GroundingDetector
 def _batches_of(
     store: Store, request: TrainRequest, detector: GroundingDetector, config: TrainConfig, report: Report | None = None
 ) -> Callable[[int], list[Batch]]:
-    """The run's own batches, of the images whose files are there."""
-    unusable = report.unusable if report else frozenset()
+    """The run's own batches, without what it would replay: for that the detector would have to look at images."""
     with store.reading() as session:
-        dataset = read_dataset(session, request.dataset)
-    splits = split_for_training(dataset, config.hold_out, config.seed)
-    there = [image for image in splits.train if image.id not in unusable and _is_there(image)]
-    max_tokens = min(MAX_TOKENS, int(detector.model.config.max_text_len))
-    prompts = PromptSampler(dataset.ontology, detector.tokenizer, config.mode, config.negatives, max_tokens)
-    own = detector.preprocessing
-    preprocessing = resized_to(own, config.short_side_px) if config.short_side_px else own
-    return BatchMaker([Source(there or splits.train, prompts)], preprocessing, config)
-
-
-def _is_there(image: LabelledImage) -> bool:
-    return Path(image.path).is_file()
+        material = read_material(session, request.dataset)
+    left_out = sorted(report.unusable) if report else ()
+    return lesson_of(material, Memory(), detector, config, left_out).batches(detector, config, Processes())
 
 
 def _colors(subject: Subject) -> dict[str, str]:
