@@ -1,6 +1,7 @@
 /** The Models tab: the detectors at hand, how good each is, and which one works on the Label tab. */
 
 import { busy, fill, h, notice, setEnabled, whileShown } from "./dom.mjs";
+import { EvaluationView } from "./evaluation.mjs";
 import { moment, score, shortName } from "./format.mjs";
 import { getJson, sendJson } from "./http.mjs";
 
@@ -9,6 +10,7 @@ export const MODELS_CHANGED = "groundwork:models";
 export function mount(element) {
   const table = h("div", { class: "gt-card gt-card-flush" });
   const advice = h("div");
+  const evaluation = new EvaluationView();
   const said = h("div", { class: "gt-said" });
   const say = (message) => fill(said, message);
   const back = h("button", { class: "gt-button", type: "button" }, "Back to the one before");
@@ -20,7 +22,7 @@ export function mount(element) {
   element.replaceChildren(
     h("header", { class: "gt-page-head gt-with-action" },
       h("div", {}, h("h1", {}, "Models"), h("p", {}, "The detector at work finds the boxes on the Label tab and is the one that gets taught.")), back),
-    said, table, advice);
+    said, table, advice, evaluation.element);
   const refresh = async () => {
     try {
       const { models, current } = await getJson("models");
@@ -32,7 +34,7 @@ export function mount(element) {
       fill(table, notice("bad", error.message));
     }
   };
-  window.addEventListener(MODELS_CHANGED, refresh);
+  window.addEventListener(MODELS_CHANGED, () => { refresh(); evaluation.reload(); });
   whileShown(element, refresh);
 }
 
