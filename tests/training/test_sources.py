@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.preprocessing import Preprocessing
@@ -33,6 +33,7 @@ def source(items: Sequence[Any], share: float = 1.0) -> Source:
     return Source(items, NoText(), share)
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 9), st.floats(0.05, 1)), min_size=1, max_size=4),
     st.integers(0, 3000),
