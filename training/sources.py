@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from training.config import TrainConfig
 from training.samples import AnyText
 
-_PERIOD = 1000  # places after which the pattern of sources repeats: shares are kept to a thousandth
+_PERIOD = 1000  # about as many places until the pattern of sources repeats: shares are kept to a thousandth
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,9 @@ class Mixture:
         self._seed = seed
         self._pattern = _pattern([source.share for source in self._sources])
         self._counts = np.bincount(self._pattern, minlength=len(self._sources))
-        self._earlier = np.zeros(_PERIOD, np.int64)  # places of the same source before each, within the period
+        self._earlier = np.zeros(
+            len(self._pattern), np.int64
+        )  # places of the same source before each, within the period
         for index in range(len(self._sources)):
             own = self._pattern == index
             self._earlier[own] = np.arange(int(own.sum()))
@@ -69,7 +71,7 @@ class Mixture:
 
     def __getitem__(self, place: int) -> tuple[Source, Any]:
         """The source and the item of a place."""
-        period, within = divmod(place, _PERIOD)
+        period, within = divmod(place, len(self._pattern))
         index = int(self._pattern[within])
         source = self._sources[index]
         epoch, position = divmod(period * int(self._counts[index]) + int(self._earlier[within]), len(source.items))
@@ -84,11 +86,8 @@ class Mixture:
 
 
 def _pattern(weights: Sequence[float]) -> NDArray[np.int64]:
-    """The source of each place of a period: each time the one that is furthest behind its share."""
-    wanted = np.array(weights) / sum(weights)
-    given = np.zeros(len(weights))
-    pattern = np.zeros(_PERIOD, np.int64)
-    for place in range(_PERIOD):
-        pattern[place] = np.argmax(wanted * (place + 1) - given)
-        given[pattern[place]] += 1
+    """The source of each place of a period: the visits of each lie evenly over it."""
+    counts = np.maximum(np.round(np.array(weights) / sum(weights) * _PERIOD), 1).astype(np.int64)
+    due = np.concatenate([(np.arange(count) + 0.5) / count for count in counts])  # of each visit, within [0, 1)
+    pattern: NDArray[np.int64] = np.repeat(np.arange(len(weights)), counts)[np.argsort(due, kind="stable")]
     return pattern
