@@ -226,8 +226,6 @@ def _checked(
     store: Store, workspace: Path, material: Material, detector: GroundingDetector, config: TrainConfig
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """What can't be used, and what the person should know beforehand; refused where nothing can be learnt."""
-    if material.labels is None or not any(len(image.boxes_xyxy) for image in material.labels.images):
-        return (), ()
     with store.reading() as session:
         report = preflight(session, material.name, detector, config, workspace)
     refuse_errors(report, material.name)
@@ -352,5 +350,5 @@ def _parameters(detector: GroundingDetector) -> int:
     return sum(parameter.numel() for parameter in detector.model.parameters())
 
 
-_TOLD_BY_THE_LESSON = ("no_validation", "image_gone", "image_unreadable")
+_TOLD_BY_THE_LESSON = ("no_validation", "image_gone", "image_unreadable", "long_text")
 _OURS = ("annotations", "common", "engine", "training")

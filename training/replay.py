@@ -20,6 +20,7 @@ from engine.ontology import Category, Ontology
 from engine.prompts import MAX_TOKENS, pack
 from training.config import TrainConfig
 from training.material import Material
+from training.phrases import asked_phrases
 from training.sources import Source
 from training.vocabulary import PromptSampler
 
@@ -95,7 +96,7 @@ def pool_of(session: Session, material: Material, detector: GroundingDetector, s
     found: dict[str, int] = {}
     of_dataset: dict[int, tuple[int, ...]] = {}
     for other in dict.fromkeys(image.dataset_id for image in images):
-        own = [] if other == material.id else [row.phrases[0].text for row in categories(session, other) if row.phrases]
+        own = [] if other == material.id else _names_of(session, other)
         names = _at_most(readable(own) or readable(EVERYDAY_NAMES), seed)
         of_dataset[other] = tuple(found.setdefault(name, len(found)) for name in names)
     questions = tuple(Question(i, of_dataset[i.dataset_id]) for i in images if of_dataset[i.dataset_id])
@@ -223,6 +224,12 @@ def token_limits(detector: GroundingDetector) -> tuple[int, int]:
     """The most tokens of a prompt, and of a phrase with its '.', that this detector reads."""
     most = min(MAX_TOKENS, int(detector.model.config.max_text_len))
     return most, min(most, int(detector.model.config.text_config.max_position_embeddings))
+
+
+def _names_of(session: Session, dataset_id: int) -> list[str]:
+    """How each category of a dataset is asked for, by its first phrase."""
+    named = [(row.name, [phrase.text for phrase in row.phrases]) for row in categories(session, dataset_id)]
+    return [phrases[0] for phrases in asked_phrases(named) if phrases]
 
 
 def _at_most(names: list[str], seed: int) -> list[str]:
