@@ -58,7 +58,7 @@ def described_ap(
                 f"{len(labels)} images have labels, {len(predictions)} predictions and {len(groups)} a group: "
                 "give one of each for every image."
             )
-        labels = [_labels_within(image, group) for image, group in zip(labels, groups, strict=True)]
+        labels = [labels_within(image, group) for image, group in zip(labels, groups, strict=True)]
         predictions = [_predictions_within(found, group) for found, group in zip(predictions, groups, strict=True)]
     found = coco_metrics(labels, predictions, _unlike([sentence.text for sentence in sentences]))
     values = [row["AP"] for row in found.per_category.values()]
@@ -71,7 +71,8 @@ def described_ap(
     return Evaluation(metrics, found.per_category, found.images)
 
 
-def _labels_within(labels: Labels, group: Collection[int]) -> Labels:
+def labels_within(labels: Labels, group: Collection[int]) -> Labels:
+    """The labels of the categories of a group."""
     rows = _rows(labels.classes, group)
     return Labels(
         labels.boxes_xyxy[rows],

@@ -169,7 +169,8 @@ def _row(
     for image, record in zip(images, dataset["images"], strict=True):
         record["neg_category_ids"] = [0] if category in image.absent else []
         record["not_exhaustive_category_ids"] = [0] if category in image.not_exhaustive else []
-    precision, _ = accumulate(dataset, coco_results(_by_image(found, places)), [BEST_PER_CATEGORY], federated=True)
+    limit = [max(len(found.scores), 1)]  # none: the best were chosen before
+    precision, _ = accumulate(dataset, coco_results(_by_image(found, places)), limit, federated=True)
     row |= {name: mean_measured(precision[ious, ..., 0]) for name, ious in _OVER_IOUS.items()}
     row |= {name: mean_measured(precision[..., area]) for name, area in _OVER_AREAS.items()}
     return row

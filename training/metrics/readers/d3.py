@@ -11,11 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from training.errors import LayoutRefused
-from training.metrics.coco import Labels
-from training.metrics.described import Sentence
+from training.metrics.described import Sentence, labels_within
 from training.metrics.readers.document import (
     Categories,
     Document,
@@ -58,14 +55,8 @@ def read_d3(path: Path, setting: Setting = "intra") -> DescribedSet:
             raise LayoutRefused(f"{row.where} (id {identity!r}) is in no group. Give a groups.json of this dataset.")
         group = groups.get(identity, everything)
         labels = labels_of(document.annotations[identity], image, categories)
-        samples.append(DescribedSample(image, _within(labels, group), group))
+        samples.append(DescribedSample(image, labels_within(labels, group), group))
     return DescribedSet(sentences, tuple(samples))
-
-
-def _within(labels: Labels, group: frozenset[int]) -> Labels:
-    rows = np.isin(labels.classes, sorted(group))
-    assert labels.crowd is not None and labels.areas_px is not None  # `labels_of` gives both
-    return Labels(labels.boxes_xyxy[rows], labels.classes[rows], labels.crowd[rows], labels.areas_px[rows])
 
 
 def _groups(document: Document, path: Path, categories: Categories) -> dict[Identity, frozenset[int]]:
