@@ -48,7 +48,7 @@ POLICIES: tuple[Policy, ...] = (
     _policy(r"/api/models/(promote|rollback)", "POST", JSON_BODY),
     _policy(r"/api/datasets", "GET POST", JSON_BODY),
     _policy(r"/api/datasets/(examples|import)", "POST", JSON_BODY),
-    _policy(rf"/api/datasets/{_ID}/(images|runs|teachable)", "GET"),
+    _policy(rf"/api/datasets/{_ID}/(images|preview|runs|teachable)", "GET"),
     _policy(rf"/api/datasets/{_ID}/(categories|evaluations)", "GET POST", JSON_BODY),
     _policy(rf"/api/datasets/{_ID}/upload", "POST", UPLOAD_BODY),
     _policy(rf"/api/datasets/{_ID}/(detect|train|export|accept)", "POST", JSON_BODY),

@@ -6,12 +6,16 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.encoders import jsonable_encoder
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from annotations import queries
 from app.routes.context import Context, RowId
+from app.services.previewing import preview_sheet
 
 router = APIRouter(prefix="/api")
+
+Mode = Literal["vocabulary", "closed", "open"]
 
 
 class TrainBody(BaseModel):
@@ -19,15 +23,28 @@ class TrainBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     steps: int | None = Field(default=None, ge=1, le=1_000_000)
-    mode: Literal["vocabulary", "closed", "open"] = "vocabulary"
+    mode: Mode = "vocabulary"
     name: str | None = Field(default=None, max_length=100)
     detector: str | None = Field(default=None, max_length=500)
 
 
 @router.get("/datasets/{dataset_id}/teachable")
 def teachable(dataset_id: RowId, services: Context) -> dict[str, Any]:
-    """What still keeps the dataset from being taught; an empty list when nothing does."""
-    return {"reasons": services.teacher.check_ready(dataset_id), "detector": services.models.current()}
+    """What still keeps the dataset from being taught (nothing, when empty), and what to know before it is."""
+    return {
+        "reasons": services.teacher.check_ready(dataset_id),
+        "warnings": services.teacher.warnings(dataset_id),
+        "detector": services.models.current(),
+    }
+
+
+@router.get("/datasets/{dataset_id}/preview")
+def preview(dataset_id: RowId, services: Context, mode: Mode = "vocabulary") -> Response:
+    """A picture of the first samples a run would learn from."""
+    with services.store.reading() as session:
+        dataset = queries.dataset_by_id(session, dataset_id).name
+    sheet = preview_sheet(services.store, services.models, dataset, mode)
+    return Response(sheet, media_type="image/png", headers={"cache-control": "no-store"})
 
 
 @router.post("/datasets/{dataset_id}/train")

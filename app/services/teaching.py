@@ -18,6 +18,7 @@ from annotations.database import Store
 from annotations.models import Run
 from app.failures import Refused
 from app.services.workspace import Workspace
+from training.preflight import quick_check
 
 LAUNCH = Path(__file__).resolve().parents[2] / "launch.py"
 PROGRESS = "progress.jsonl"
@@ -70,14 +71,21 @@ class Teacher:
         """What still keeps a dataset from being taught, in words; empty when nothing does."""
         with self._store.reading() as session:
             summary = queries.dataset_by_id(session, dataset_id)
+            report = quick_check(session, summary.name)
         if not summary.images:
             return ["The dataset has no images yet: add a folder of images in Data."]
-        if not summary.annotations:
+        if any(problem.kind == "nothing_to_learn" for problem in report.errors) and not summary.annotations:
             waiting = f"; {summary.pending} predictions wait to be accepted" if summary.pending else ""
             return [f"Nothing is annotated yet{waiting}: accept or draw some boxes in Label."]
         if self._active(dataset_id):
             return ["A training run of this dataset is at work: wait for it or stop it."]
-        return []
+        return [problem.line for problem in report.errors]
+
+    def warnings(self, dataset_id: int) -> list[str]:
+        """What a person should know before the dataset is taught, as far as its labels show it."""
+        with self._store.reading() as session:
+            summary = queries.dataset_by_id(session, dataset_id)
+            return [problem.line for problem in quick_check(session, summary.name).warnings]
 
     def start(
         self,

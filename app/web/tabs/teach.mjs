@@ -5,7 +5,7 @@ import { makeChart } from "./chart.mjs";
 import { datasets, onDataset } from "./dataset.mjs";
 import { busy, field, fill, h, notice, select, setEnabled, whileShown } from "./dom.mjs";
 import { change, count, moment, score, shortName } from "./format.mjs";
-import { getJson, sendJson } from "./http.mjs";
+import { getJson, getPicture, sendJson } from "./http.mjs";
 import { MODELS_CHANGED, promote } from "./models.mjs";
 
 const POLL_MS = 1000;
@@ -32,17 +32,19 @@ class Teach {
   #runId = null;
   #timer = 0;
   #shown = false;
+  #picture = ""; // the address of the samples that are shown
   #asked = 0; // answers to older questions are dropped
 
   constructor(element) {
-    this.form = new Form((body) => this.#teach(body));
+    this.form = new Form((body) => this.#teach(body), (mode) => this.#preview(mode));
+    this.samples = h("div");
     this.view = new RunView((action) => this.#act(action));
     this.list = h("ul", { class: "gt-runs" });
     this.lead = h("p");
     const runs = h("div", {}, h("h2", {}, "Runs"), h("div", { class: "gt-card gt-card-flush" }, this.list));
     element.replaceChildren(
       h("header", { class: "gt-page-head" }, h("h1", {}, "Teach"), this.lead),
-      h("div", { class: "gt-columns gt-columns-wide" }, h("div", { class: "gt-stack" }, this.view.element), h("div", { class: "gt-stack" }, this.form.element, runs)),
+      h("div", { class: "gt-columns gt-columns-wide" }, h("div", { class: "gt-stack" }, this.view.element, this.samples), h("div", { class: "gt-stack" }, this.form.element, runs)),
     );
     this.element = element;
   }
@@ -60,7 +62,10 @@ class Teach {
     const asked = ++this.#asked;
     try {
       const { chosen } = await datasets();
-      if (chosen?.id !== this.#dataset?.id) runId = null;
+      if (chosen?.id !== this.#dataset?.id) {
+        runId = null;
+        this.#hideSamples();
+      }
       const [ready, { runs }, models] = await Promise.all([
         chosen ? getJson(`datasets/${chosen.id}/teachable`) : NO_DATASET,
         chosen ? getJson(`datasets/${chosen.id}/runs`) : { runs: [] },
@@ -72,7 +77,7 @@ class Teach {
       this.#dataset = chosen;
       this.#runId = run?.id ?? null;
       this.lead.textContent = lead(chosen, ready);
-      this.form.show(ready.reasons);
+      this.form.show(ready);
       this.#list(runs);
       this.view.show(run, progress, models);
       const active = runs.find((row) => isActive(row.state));
@@ -117,6 +122,23 @@ class Teach {
     await this.#reload(run);
   }
 
+  async #preview(mode) {
+    const address = await getPicture(`datasets/${this.#dataset.id}/preview?mode=${mode}`);
+    this.#hideSamples();
+    this.#picture = address;
+    fill(this.samples, h("div", { class: "gt-card gt-stack" },
+      h("h2", {}, "What is learnt from"),
+      h("p", { class: "gt-quiet" }, "The first samples as the detector gets them: changed at random, padded (hatched), below each its prompt. Words in a colour name the boxes in that colour."),
+      h("img", { class: "gt-samples", src: address, alt: "Training samples with their boxes and prompts", "data-testid": "samples" })));
+    this.samples.scrollIntoView({ block: "nearest" });
+  }
+
+  #hideSamples() {
+    if (this.#picture) URL.revokeObjectURL(this.#picture);
+    this.#picture = "";
+    fill(this.samples);
+  }
+
   async #act(action) {
     if (action.promote) await promote(action.promote);
     else await sendJson(`runs/${this.#runId}/${action.do}`);
@@ -126,11 +148,13 @@ class Teach {
 
 /** What to teach with, and the button; disabled with its reasons. */
 class Form {
-  constructor(onTeach) {
+  constructor(onTeach, onPreview) {
     this.mode = select(MODES, "vocabulary");
     this.steps = h("input", { class: "gt-input", type: "number", min: 1, max: 1000000, step: 1, placeholder: "chosen to fit" });
     this.name = h("input", { class: "gt-input", type: "text", maxlength: 100, placeholder: "chosen for you" });
     this.button = h("button", { class: "gt-button gt-primary", type: "submit", disabled: true, "data-testid": "teach" }, "Teach");
+    this.look = h("button", { class: "gt-button", type: "button", disabled: true, "data-testid": "preview" }, "Preview training samples");
+    this.look.addEventListener("click", () => busy(this.look, (message) => fill(this.said, message), () => onPreview(this.mode.value)));
     this.why = h("div");
     this.said = h("div", { class: "gt-said" });
     const submit = (event) => {
@@ -140,13 +164,15 @@ class Form {
     this.element = h("form", { class: "gt-card gt-form", onsubmit: submit }, h("h2", {}, "New run"),
       field("What should happen to the rest it knows", this.mode),
       h("div", { class: "gt-pair" }, field("Steps", this.steps), field("Name", this.name)),
-      this.why, h("div", { class: "gt-row" }, this.button), this.said);
+      this.why, h("div", { class: "gt-row" }, this.button, this.look), this.said);
   }
 
-  show(reasons) {
+  show({ reasons, warnings = [] }) {
     setEnabled(this.button, reasons.length === 0, reasons[0]);
-    fill(this.why, reasons.length > 0 && h("div", { class: "gt-notice gt-reasons", role: "status" },
-      reasons.map((reason) => h("p", {}, reason))));
+    setEnabled(this.look, reasons.length === 0, reasons[0]);
+    const told = reasons.length > 0 ? reasons : warnings;
+    fill(this.why, told.length > 0 && h("div", { class: "gt-notice gt-reasons", role: "status" },
+      told.map((reason) => h("p", {}, reason))));
   }
 
   #body() {
