@@ -234,3 +234,14 @@ def test_a_report_of_another_task_has_its_numbers_and_no_empty_parts(world: Worl
 def rename(store: Store, dataset_id: int, name: str) -> None:
     with store.writing() as session:
         queries.categories(session, dataset_id)[0].name = name
+
+
+def test_the_document_of_an_evaluation_is_described(world: World) -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    document = evaluate_dataset(world.store, world.models, "squares", "val")
+    assert document.confusion is not None and document.curves is not None and document.suggested_thresholds is not None
+    keys = [*document.as_json(), *document.metrics, *document.confusion, *document.curves["all"]]
+    keys += next(iter(document.per_category.values()))
+    keys += ["threshold", "basis", "precision", "recall", "f1"]
+    assert [key for key in keys if f"`{key}`" not in text] == []
+    assert f"fewer than {LEAST_LABELS} labels" in text
