@@ -21,7 +21,7 @@ MOST = 32  # images at once; more in a step teach no faster where there are hund
 _SHARE = 0.9  # of a GPU's memory that a trial may take: steps differ, and other programs want some
 _CPU_SHARE = 0.5  # of the free memory, which a processor shares with everything else
 _UNKNOWN = 4 << 30  # bytes taken for free where the system does not say
-_COPIES = 4  # of what learns: two moments, the average and its best
+_COPIES = 3  # of what learns: two moments and the average
 
 
 def with_batch_size(

@@ -17,7 +17,7 @@ from training.ema import AveragedWeights, copy_into
 from training.errors import StateNotSaved, StateRefused
 from training.metrics.coco import Evaluation
 
-FORMAT = 1
+FORMAT = 2
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 _FREE_TO_CHANGE = {"log_every", "save_every_s", "early_stop"}  # settings that do not touch a step
 
@@ -33,7 +33,7 @@ class TrainingState:
         seconds: spent in them.
         before: how good the detector was as it came, None until that is measured.
         best: how good it was at `best_step`, None before the first validation after a step.
-        best_weights: averaged weights at `best_step`.
+        best_weights: averaged weights at `best_step`, on the CPU.
         validated_step: step of the newest validation.
         stale: validations since the best one.
     """
@@ -104,14 +104,13 @@ def load_state(
     for name, value in _part(tensors, "ema/").items():
         average.values[name].copy_(value)
     _restore_moments(trainable, optimizer, tensors)
-    best_weights = {name: value.to(trainable[name].device) for name, value in _part(tensors, "best/").items()}
     return TrainingState(
         step=facts["step"],
         seconds=facts["seconds"],
         before=_evaluation(facts["before"]),
         best=_evaluation(facts["best"]),
         best_step=facts["best_step"],
-        best_weights=best_weights,
+        best_weights=_part(tensors, "best/"),
         validated_step=facts["validated_step"],
         stale=facts["stale"],
     )

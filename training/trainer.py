@@ -250,7 +250,8 @@ class _Loop:
             state.before = found
         elif state.best is None or _rank(found) > _rank(state.best):
             state.best, state.best_step, state.stale = found, state.step, 0
-            state.best_weights = {name: value.clone() for name, value in self._average.values.items()}
+            # on the CPU, as nothing is computed with them: a GPU's memory is for the step
+            state.best_weights = {name: value.to("cpu", copy=True) for name, value in self._average.values.items()}
         else:
             state.stale += 1
         return self._progress("evaluation", evaluation=found)
