@@ -25,12 +25,14 @@ def list_evaluations(dataset_id: RowId, services: Context) -> dict[str, Any]:
     """The newest evaluation of each detector and split, what can be measured on, and the job that is at work."""
     with services.store.reading() as session:
         queries.dataset_by_id(session, dataset_id)
+    detector = services.models.current()
     labelled = services.evaluator.labelled(dataset_id)
     running = services.evaluator.running(dataset_id)
     return {
         "evaluations": [jsonable_encoder(asdict(view)) for view in services.evaluator.kept(dataset_id)],
         "labelled": [{"split": split, "images": count} for split, count in labelled.items()],
-        "detector": services.models.current(),
+        "detector": detector,
+        "base": next((view.base for view in services.models.list() if view.name == detector), None),
         "job": None if running is None else str(running),
     }
 

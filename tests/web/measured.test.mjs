@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { ALL, categoryRows, curveLines, evaluationOf, firstSplit, heat, othersOf, splitChoices, thresholdChanges } from "../../app/web/tabs/measured.mjs";
+import { ALL, categoryRows, comparedWith, curveLines, evaluationOf, firstSplit, heat, othersOf, splitChoices, thresholdChanges, thresholdWords } from "../../app/web/tabs/measured.mjs";
 
 const evaluation = (detector, split, task = "detect") => ({ document: { detector, split, task } });
 
@@ -25,6 +25,22 @@ test("the page opens with the split the detector was measured on last, else with
   assert.equal(firstSplit(choices, { detector: "mine", evaluations }), ALL);
   assert.equal(firstSplit(choices, { detector: "new", evaluations }), "val");
   assert.equal(firstSplit([], null), null);
+});
+
+test("a detector is compared with the one asked for, else its base, else the newest", () => {
+  const [newest, base, third] = [evaluation("newest", "val"), evaluation("base", "val"), evaluation("third", "val")];
+  const others = [newest, base, third];
+  assert.equal(comparedWith(others, "third", "base"), third);
+  assert.equal(comparedWith(others, null, "base"), base);
+  assert.equal(comparedWith(others, "gone", "never measured"), newest);
+  assert.equal(comparedWith([], null, null), null);
+});
+
+test("the words say at which thresholds confusions were counted", () => {
+  const advice = { cat: { threshold: 0.35 }, dog: null };
+  const words = (thresholds) => thresholdWords({ confusion: { thresholds }, suggested_thresholds: advice });
+  assert.equal(words({ cat: 0.35, dog: 0.4 }), "At the suggested thresholds");
+  assert.equal(words({ cat: 0.5, dog: 0.5 }), "At threshold 0.50");
 });
 
 const document = {

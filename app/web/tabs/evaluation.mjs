@@ -5,7 +5,7 @@ import { announceChange, datasets, onDataset } from "./dataset.mjs";
 import { busy, fill, h, notice, select, setEnabled, whileShown } from "./dom.mjs";
 import { change, count, moment, score, shortName } from "./format.mjs";
 import { getJson, sendJson } from "./http.mjs";
-import { categoryRows, curveLines, evaluationOf, firstSplit, heat, othersOf, splitChoices, thresholdChanges } from "./measured.mjs";
+import { categoryRows, comparedWith, curveLines, evaluationOf, firstSplit, heat, othersOf, splitChoices, thresholdChanges, thresholdWords } from "./measured.mjs";
 import { followed } from "./progress.mjs";
 
 const METRICS = ["AP", "AP50", "AP75", "AR100"];
@@ -75,7 +75,7 @@ export class EvaluationView {
     this.results.element.hidden = !shown;
     if (!shown) return;
     const others = othersOf(this.#answer.evaluations, this.#answer.detector, this.#split);
-    const before = others.find(({ document }) => document.detector === this.#compared) ?? others[0] ?? null;
+    const before = comparedWith(others, this.#compared, this.#answer.base);
     this.results.show(shown, before, others, this.#categories, this.#category);
   }
 
@@ -150,7 +150,7 @@ class Results {
     if (focused >= 0) this.rows.querySelectorAll("tbody tr")[focused]?.focus();
     const advised = rows.some((row) => row.advice);
     setEnabled(this.use, this.changes.length > 0, advised ? "Every category has its suggested threshold." : "Too few labels, or nothing right: nothing can be suggested.");
-    this.#confusions(document.confusion);
+    this.#confusions(document);
   }
 
   #curves(document, category) {
@@ -189,9 +189,9 @@ class Results {
     }, h("td", { class: "gt-name", title: text }, text), cells);
   }
 
-  #confusions(confusion) {
-    const { columns, rows, left } = heat(confusion);
-    this.under.textContent = `At the suggested thresholds. A row is what people say, a column what the detector says.${left ? ` ${count(left, "category", "categories")} with fewer boxes not shown.` : ""}`;
+  #confusions(document) {
+    const { columns, rows, left } = heat(document.confusion);
+    this.under.textContent = `${thresholdWords(document)}. A row is what people say, a column what the detector says.${left ? ` ${count(left, "category", "categories")} with fewer boxes not shown.` : ""}`;
     fill(this.matrix, h("table", { class: "gt-matrix" },
       h("thead", {}, h("tr", {}, h("th"), columns.map((name) => h("th", { title: name }, h("span", {}, name))))),
       h("tbody", {}, rows.map((row) => h("tr", {}, h("th", { title: row.name }, row.name),

@@ -31,6 +31,20 @@ export function othersOf(evaluations, detector, split) {
   return ofSplit(evaluations, split).filter(({ document }) => document.detector !== detector);
 }
 
+/** Which of the others to compare with: the one asked for, else what the detector was taught from, else the newest. */
+export function comparedWith(others, asked, base) {
+  const named = (name) => others.find(({ document }) => document.detector === name);
+  return named(asked) ?? named(base) ?? others[0] ?? null;
+}
+
+/** In words, at which thresholds the confusions were counted. */
+export function thresholdWords({ confusion, suggested_thresholds: advice }) {
+  const used = Object.entries(confusion.thresholds);
+  if (used.every(([name, value]) => !advice[name] || Math.abs(advice[name].threshold - value) < 1e-3)) return "At the suggested thresholds";
+  const values = new Set(used.map(([, value]) => value));
+  return values.size === 1 ? `At threshold ${used[0][1].toFixed(2)}` : "At thresholds chosen for it";
+}
+
 function ofSplit(evaluations, split) {
   return evaluations.filter(({ document }) => document.task === "detect" && (document.split ?? ALL) === split);
 }

@@ -2,6 +2,7 @@
 
 import pytest
 
+from annotations import runs
 from app.services.evaluating import EvaluationDocument, keep
 from tests.app.workbench import Bench
 
@@ -32,3 +33,13 @@ def test_what_was_measured_on_the_command_line_is_shown_on_the_page(bench: Bench
     (view,) = bench.client.get(f"/api/datasets/{bench.dataset_id}/evaluations").json()["evaluations"]
     assert view["document"] == document.as_json()
     assert (view["learnt_from"], bool(view["measured_at"])) == (False, True)
+
+
+def test_what_the_detector_was_taught_from_is_told_to_compare_with(bench: Bench) -> None:
+    path = f"/api/datasets/{bench.dataset_id}/evaluations"
+    assert bench.client.get(path).json()["base"] is None
+    with bench.services.store.writing() as session:
+        runs.register_checkpoint(session, "mine", "/nowhere", "starter")
+        runs.promote(session, "mine")
+    answer = bench.client.get(path).json()
+    assert (answer["detector"], answer["base"]) == ("mine", "starter")
