@@ -86,7 +86,8 @@ class _Narrator:
         if "note" in line:
             self._tell(line["note"])
         elif line.get("event") == "evaluation":
-            self._tell(f"step {line['step']}: AP {_score(line['AP'])}  AP50 {_score(line['AP50'])}")
+            scores = "  ".join(f"{name} {_score(line[name])}" for name in _measured(line))
+            self._tell(f"step {line['step']}: {scores}")
         elif "loss" in line:
             left = line.get("eta_seconds")
             text = f"step {line['step']}/{line['steps']}  loss {line['loss']:.3f}"
@@ -107,9 +108,19 @@ def _print_outcome(document: dict[str, Any]) -> None:
         return
     before, after = document["before"] or {}, document["metrics"] or {}
     print(f"{document['checkpoint']} in {document['folder']} ({document['state']})")
-    for metric in ("AP", "AP50"):
+    for metric in _measured(after):
         print(f"  {metric:5} {_score(before.get(metric))} before, {_score(after.get(metric))} after")
+    if document.get("kept") is not None:
+        print(f"  kept  {_score(document['kept'])} of what it was sure of on other images")
     print(f"Put it to work: launch.py models promote {document['checkpoint']}")
+
+
+def _measured(found: dict[str, Any]) -> list[str]:
+    """The measures to show: those of texts where nothing is measured by category."""
+    texts: list[str] = [name for name in ("R@1", "P@1") if name in found]
+    if texts and found.get("AP") is None:
+        return texts
+    return ["AP", "AP50", *(name for name in ("AP50_base", "AP50_novel") if name in found)]
 
 
 def _score(value: float | None) -> str:
