@@ -36,6 +36,10 @@ def _fault(arguments: argparse.Namespace) -> str | None:
         return "Name what to measure on: --dataset NAME, or --layout NAME with the --annotations of a benchmark."
     if bool(arguments.layout) != bool(arguments.annotations):
         return "--layout and --annotations go together: --layout coco --annotations FILE --images DIR."
+    if arguments.layout and (arguments.split or arguments.task != "detect"):
+        return "--split and --task are for datasets: a benchmark's file is one split, and its layout says what to ask."
+    if arguments.images and not arguments.layout:
+        return "--images says where a benchmark's pictures are: a dataset knows its own. Leave it out."
     return None
 
 

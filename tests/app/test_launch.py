@@ -57,6 +57,8 @@ def test_every_command_explains_itself(command: str) -> None:
         ["evaluate", "--dataset", "x", "--split", "all"],
         ["evaluate", "--dataset", "x", "--layout", "coco", "--annotations", "a.json"],
         ["evaluate", "--layout", "coco"],
+        ["evaluate", "--layout", "coco", "--annotations", "a.json", "--split", "val"],
+        ["evaluate", "--dataset", "x", "--images", "pictures"],
         ["models", "promote"],
     ],
 )
