@@ -13,8 +13,10 @@ from annotations import queries, runs
 from annotations.database import Store
 from engine.checkpoints import load_detector
 from engine.devices import pick_device
+from engine.errors import PromptError
 from engine.grounding import GroundingDetector
 from training.batch_size import with_batch_size
+from training.checks.overfit import check_overfit
 from training.config import TrainConfig, defaults_for, load_config
 from training.dataset import split_for_training
 from training.environment import environment
@@ -66,6 +68,10 @@ class TrainRequest:
         texts = [f"{key}={value}" for key, value in flags.items() if value is not None]
         return load_config(self.config_file, [*self.settings, *texts], base)
 
+    def config_for(self, device: str, images: int, parameters: int) -> TrainConfig:
+        """What was asked for, the rest as it suits the machine, the images and the detector (`defaults_for`)."""
+        return self.config(defaults_for(device, images, parameters, self.config(TrainConfig()).mode))
+
 
 def run_training(
     store: Store,
@@ -106,6 +112,7 @@ def run_training(
     with _reported(store, run_id):
         plan, material, detector = _prepared(store, workspace, request, run_id)
         plan = _sized(plan, material, detector, processes)
+        plan = _tried(plan, material, detector)
         folder.write_plan(plan, material)
         return _teach(store, workspace, run_id, plan, material, detector, say, processes)
 
@@ -185,15 +192,14 @@ def _prepared(
 ) -> tuple[Plan, Material, GroundingDetector]:
     """Check everything that can be checked before the work begins, the cheapest first."""
     early = request.config(TrainConfig())
-    with store.reading() as session:
-        material = read_material(session, request.dataset)
+    material = _material(store, workspace, request)
     name = _reserved_name(store, workspace, request, run_id)
     images = _images_to_learn_from(material, early)
     device = str(pick_device(request.device))
     path = Path(request.source).expanduser()
     source = str(path.resolve()) if path.is_dir() else str(request.source)
     detector = load_detector(source, device=device, name=request.detector)
-    config = request.config(defaults_for(device, images, _parameters(detector)))
+    config = request.config_for(device, images, _parameters(detector))
     left_out, notes = _checked(store, workspace, material, detector, config)
     return Plan(name, request.detector, source, device, config, left_out, notes), material, detector
 
@@ -207,6 +213,26 @@ def _sized(plan: Plan, material: Material, detector: GroundingDetector, processe
     config = with_batch_size(plan.config, detector, batches, lesson.images, processes)
     note = f"A step takes {config.batch_size} images, the most that fit into memory."
     return replace(plan, config=config, notes=(*plan.notes, note))
+
+
+def _tried(plan: Plan, material: Material, detector: GroundingDetector) -> Plan:
+    """The plan with what learning one batch by heart has shown; refused where not even that works."""
+    lesson = lesson_of(material, Memory(), detector, plan.config, plan.left_out)
+    report = check_overfit(detector, lesson.batches(detector, plan.config, Processes()), plan.config)
+    refuse_errors(report, material.name)
+    return replace(plan, notes=(*plan.notes, *(problem.line for problem in report.problems)))
+
+
+def _material(store: Store, workspace: Path, request: TrainRequest) -> Material:
+    """What the dataset teaches; where its categories can't be asked for, that is told with all else that is wrong."""
+    with store.reading() as session:
+        try:
+            return read_material(session, request.dataset)
+        except PromptError:
+            detector = load_detector(request.source, device="cpu", name=request.detector)
+            config = request.config_for("cpu", 1, _parameters(detector))
+            refuse_errors(preflight(session, request.dataset, detector, config, workspace), request.dataset)
+            raise
 
 
 def _images_to_learn_from(material: Material, config: TrainConfig) -> int:
