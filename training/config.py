@@ -23,9 +23,9 @@ SMALL_MODEL_PARAMETERS = 20_000_000  # below it a detector learns faster at a hi
 class TrainConfig:
     """Everything that decides how a detector is taught; `defaults_for` fits it to a machine and a dataset.
 
-    Modes: "vocabulary" names in each prompt the categories on the image beside names that are not on it, and keeps
-    the text encoder as it is; "closed" asks for all the dataset's categories every time, other prompts get worse;
-    "open" is "vocabulary" with the text encoder learning too and some categories held out, which are measured apart.
+    Modes: "vocabulary" names in each prompt the categories on the image beside names that are not on it; "closed" asks
+    for all the dataset's categories every time, other prompts get worse; "open" is "vocabulary" with some categories
+    held out, which are measured apart.
 
     Raises:
         ConfigRefused: naming every setting that is out of range.
@@ -37,7 +37,7 @@ class TrainConfig:
     accumulate: int = 1  # parts a step is split into, so that a large batch fits into memory
     learning_rate: float = 1e-4  # of everything that has no multiplier
     backbone_multiplier: float = 0.1  # of learning_rate, image backbone; 0 freezes it
-    text_multiplier: float = 0.1  # of learning_rate, text encoder; 0 freezes it; "vocabulary" always does
+    text_multiplier: float = 0.1  # of learning_rate, text encoder; 0 freezes it
     weight_decay: float = 1e-4  # AdamW, not on norms and biases
     warmup: float = 0.05  # share of the steps over which the learning rate rises
     schedule: Literal["cosine", "flat"] = "cosine"  # after the warm-up
@@ -108,11 +108,12 @@ class TrainConfig:
         return candidate
 
 
-def defaults_for(device: str, images: int, parameters: int = 0) -> TrainConfig:
+def defaults_for(device: str, images: int, parameters: int = 0, mode: Mode = "vocabulary") -> TrainConfig:
     """Settings that suit a machine, a dataset of `images` training images and a model of `parameters` weights.
 
-    A small model (the starter) takes a high rate everywhere, and leaves a core of the processor to the page and to
-    the reading of images. A Swin-sized one follows MM-Grounding-DINO's recipe for small datasets, its backbone frozen.
+    A small model (the starter) takes a high rate everywhere, since it knows few words and fewer pictures, and leaves a
+    core of the processor to the page and to the reading of images. A Swin-sized one follows MM-Grounding-DINO's recipe
+    for small datasets, its backbone frozen, and in mode "vocabulary" its text encoder too.
     A CPU gets few steps. 0 parameters stands for a large model.
     """
     small = 0 < parameters < SMALL_MODEL_PARAMETERS
@@ -124,12 +125,13 @@ def defaults_for(device: str, images: int, parameters: int = 0) -> TrainConfig:
     else:
         steps = max(100, min(20 * epoch, 4000)) if cuda else max(40, min(4 * epoch, 200))
     return TrainConfig(
+        mode=mode,
         steps=steps,
         batch_size=batch_size,
         accumulate=1 if small else min(2, batch_size),
         learning_rate=1e-3 if small else 1e-4,
         backbone_multiplier=1.0 if small else 0.0,
-        text_multiplier=0.5 if small else 0.1,
+        text_multiplier=0.5 if small else 0.0 if mode == "vocabulary" else 0.1,
         ema_decay=0.99 if small else 0.999,
         fusion_dropout=0.0 if small else 0.1,
         max_validations=10 if cuda else 6,

@@ -115,6 +115,4 @@ def _rate(name: str, config: TrainConfig) -> float:
     part = part_of(name)
     if part in config.freeze:
         return 0.0
-    if part == "text":
-        return 0.0 if config.mode == "vocabulary" else config.text_multiplier
-    return config.backbone_multiplier if part == "backbone" else 1.0
+    return {"text": config.text_multiplier, "backbone": config.backbone_multiplier}.get(part, 1.0)

@@ -12,7 +12,7 @@ from engine.grounding import GroundingDetector
 from training.checks.overfit import check_overfit
 from training.checks.problem import Report
 from training.checks.subject import Subject, parts_of, read_subject, readable
-from training.config import TrainConfig, defaults_for
+from training.config import TrainConfig
 from training.data import Batch
 from training.job import TrainRequest
 from training.lesson import lesson_of
@@ -118,7 +118,7 @@ def _config(request: TrainRequest, subject: Subject, detector: GroundingDetector
     parameters = sum(value.numel() for value in detector.model.parameters())
     parts = parts_of(subject, early)
     images = len(parts.train) + len(parts.train_texts)
-    config = request.config(defaults_for(detector.device, images, parameters))
+    config = request.config_for(detector.device, images, parameters)
     return config if config.batch_size else replace(config, batch_size=max(_BATCH_SIZE, config.accumulate))
 
 

@@ -99,6 +99,12 @@ def test_a_small_model_learns_everything_and_a_large_one_keeps_its_backbone() ->
     assert defaults_for("cuda", 205, SWIN).backbone_multiplier == 0
 
 
+def test_only_a_large_model_keeps_its_text_encoder_and_only_in_mode_vocabulary() -> None:
+    assert defaults_for("cuda", 205, SWIN).text_multiplier == 0
+    assert defaults_for("cuda", 205, SWIN, "closed").text_multiplier > 0
+    assert defaults_for("cpu", 205, STARTER).text_multiplier > 0
+
+
 def test_every_setting_stands_in_the_document_with_its_default() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
     table = {row.split("|")[1].strip(" `"): row.split("|")[2].strip() for row in text.splitlines() if row[:3] == "| `"}

@@ -37,8 +37,8 @@ def test_a_frozen_part_keeps_its_weights_and_the_others_learn(part: Part) -> Non
     assert {part_of(name) for name in trainable} == set(PARTS) - {part}
 
 
-def test_in_vocabulary_mode_the_text_encoder_is_frozen_whatever_else_is() -> None:
-    trainable = choose_trainable(tiny_model(), replace(QUICK, mode="vocabulary", freeze=("neck",)))
+def test_a_multiplier_of_zero_freezes_whatever_else_is_frozen() -> None:
+    trainable = choose_trainable(tiny_model(), replace(QUICK, text_multiplier=0.0, freeze=("neck",)))
     assert {part_of(name) for name in trainable} == {"backbone", "encoder", "decoder", "heads"}
 
 

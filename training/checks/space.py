@@ -39,7 +39,7 @@ def needed_bytes(model: nn.Module, config: TrainConfig) -> int:
 
 def _may_learn(name: str, config: TrainConfig) -> bool:
     if ".text_backbone." in name:
-        return config.mode != "vocabulary" and config.text_multiplier > 0 and "text" not in config.freeze
+        return config.text_multiplier > 0 and "text" not in config.freeze
     if ".backbone." in name:
         return config.backbone_multiplier > 0 and "backbone" not in config.freeze
     return config.lora_rank == 0  # adapters are small against what they adapt
