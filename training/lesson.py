@@ -85,10 +85,23 @@ def lesson_of(
         texts and Source(texts.train, texts.sampler, part.captions),
         replay_source(memory, detector, config, part.replay),
     ]
-    evaluate = boxes.evaluate if boxes else texts.evaluate if texts else None
-    assert evaluate is not None
+    measures = [boxes and part.categories and boxes.evaluate, texts and texts.evaluate]
+    evaluate = _together([measure for measure in measures if measure])
     images = (len(boxes.splits.train) if boxes else 0) + (len(texts.train) if texts else 0)
     return Lesson(tuple(source for source in sources if source), evaluate, images, tuple(notes))
+
+
+def _together(measures: Sequence[Callable[[], Evaluation]]) -> Callable[[], Evaluation]:
+    """One evaluation with the numbers of all; of equal names the first one's, unless it has none."""
+
+    def evaluate() -> Evaluation:
+        found = [measure() for measure in measures]
+        metrics: dict[str, float | None] = {}
+        for each in found:
+            metrics |= {name: value for name, value in each.metrics.items() if metrics.get(name) is None}
+        return replace(found[0], metrics=metrics)
+
+    return evaluate
 
 
 @dataclass(frozen=True)
@@ -184,8 +197,21 @@ def _of_texts(
         notes.append(f"{texts - left} of {texts} texts are longer than this detector reads and are left out.")
     if not readable:
         return None
-    images = _sample(measured or readable, config)
+    images = [_two_texts(image, config.seed) for image in _sample(measured or readable, config)]
     return _Texts(readable, sampler, lambda: evaluate_texts(detector, images))
+
+
+def _two_texts(image: CaptionedImage, seed: int) -> CaptionedImage:
+    """The image with one of its captions and one of its expressions that mean one thing: each costs a forward pass."""
+    rng = np.random.default_rng([seed, image.id])
+    captions = [text for text in image.captions if text.kind == "caption"]
+    meant = [
+        text
+        for text in image.captions
+        if text.kind == "expression" and text.phrases and len(text.phrases[0].boxes_xyxy) == 1
+    ]
+    drawn = [texts[rng.integers(len(texts))] for texts in (captions, meant) if texts]
+    return replace(image, captions=tuple(drawn))
 
 
 def _held_out(

@@ -248,7 +248,7 @@ class _Loop:
         state.validated_step = state.step
         if state.step == 0:
             state.before = found
-        elif state.best is None or _rank(found) > _rank(state.best):
+        elif state.best is None or _rank(found, self._config.captions) > _rank(state.best, self._config.captions):
             state.best, state.best_step, state.stale = found, state.step, 0
             # on the CPU, as nothing is computed with them: a GPU's memory is for the step
             state.best_weights = {name: value.to("cpu", copy=True) for name, value in self._average.values.items()}
@@ -292,13 +292,18 @@ def _sum(terms: Iterable[Mapping[str, float]]) -> dict[str, float]:
     return total
 
 
-def _rank(evaluation: Evaluation) -> tuple[float, float]:
-    """What makes one evaluation better than another: AP, then AP50; the recall of phrases where only texts are."""
+def _rank(evaluation: Evaluation, captions: float) -> tuple[float, float]:
+    """What makes one evaluation better than another: AP, then AP50.
+
+    Where texts are measured too, their mean of recall and precision at 1 counts for the share that they have in a step.
+    """
     found = evaluation.metrics
+    texts = [value for name in ("R@1", "P@1") if (value := found.get(name)) is not None]
+    said = math.fsum(texts) / len(texts) if texts else 0.0
     if found["AP"] is None:
-        texts = [value for name in ("R@1", "P@1") if (value := found.get(name)) is not None]
-        return (math.fsum(texts), 0.0)
-    return (found["AP"], found["AP50"] or 0.0)
+        return said, 0.0
+    share = captions if texts else 0.0
+    return (1 - share) * found["AP"] + share * said, found["AP50"] or 0.0
 
 
 def _diverged(what: str, value: float, step: int, image_ids: Sequence[int], config: TrainConfig) -> TrainingDiverged:

@@ -63,6 +63,18 @@ def test_captions_take_their_share_beside_boxes(bench: Bench) -> None:
     assert alone.share == 1.0
 
 
+def test_boxes_and_texts_are_measured_together_and_each_alone_where_it_alone_is_taught(bench: Bench) -> None:
+    caption_all(bench, add_squares(bench, train=4, val=2))
+    both = lesson(bench, captions=0.5).evaluate().metrics
+    assert both["AP"] is not None
+    assert both["R@1"] is not None
+    assert both["P@1"] is not None
+    texts_alone = lesson(bench, captions=1).evaluate().metrics
+    assert texts_alone["AP"] is None
+    assert texts_alone["P@1"] == both["P@1"]
+    assert "P@1" not in lesson(bench, captions=0).evaluate().metrics
+
+
 def test_captions_of_images_that_are_held_out_to_measure_on_are_not_learnt(bench: Bench) -> None:
     caption_all(bench, add_squares(bench, train=12))
     boxes, texts = lesson(bench).sources

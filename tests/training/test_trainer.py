@@ -253,3 +253,21 @@ def test_threads_are_given_back(tmp_path: Path) -> None:
     assert torch.get_num_threads() == before + 1
     list(training)
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("captions", "best_step"),
+    [(0.0, 2), (0.5, 2), (1.0, 4)],
+    # AP .6 then .5, P@1 .1 then .15: half of each is .35 then .325; the texts alone rise
+)
+def test_the_best_weights_are_those_best_at_what_is_taught(tmp_path: Path, captions: float, best_step: int) -> None:
+    detector, images = tiny_grounding_detector(), squares(tmp_path, 2)
+    scores = iter([(0.0, 0.0), (0.6, 0.1), (0.5, 0.15)])
+
+    def evaluate() -> Evaluation:
+        precision, said = next(scores)
+        return Evaluation({"AP": precision, "AP50": precision, "P@1": said}, {}, 1)
+
+    config = replace(QUICK, steps=4, validate_every=2, captions=captions)
+    *_, last = train(detector, batches_of(detector, images, config), evaluate, config)
+    assert last.best_step == best_step
