@@ -10,7 +10,7 @@ from transformers import MMGroundingDinoForObjectDetection
 
 from training.layer_outputs import layer_outputs
 from training.starter.export import export
-from training.starter.forward import SharedPromptForward
+from training.starter.forward import Grid, SharedPromptForward
 from training.starter.model import build_starter, freeze_batch_norm, start_encoder_as_identity, starter_config
 from training.starter.prompts import PromptWriter
 from training.starter.tokenizer import build_tokenizer
@@ -76,6 +76,7 @@ def test_the_dense_pass_is_the_proposal_stage_of_an_encoder_that_adds_nothing(st
     pixels = torch.randn(1, 3, 96, 128)
     dense = SharedPromptForward(starter).dense(pixels, prompt())
     proposals = plain(starter, pixels).enc_outputs_class[..., : dense.logits.shape[-1]]
+    assert isinstance(dense.grid, Grid)
     inside = dense.grid.allowed[0, :, 0]
     torch.testing.assert_close(dense.logits[:, inside], proposals[:, inside], rtol=1e-3, atol=1e-3)
 
