@@ -287,7 +287,7 @@ def _scenes_options(sub: argparse.ArgumentParser) -> None:
 def _bench_options(sub: argparse.ArgumentParser) -> None:
     names = ("training", "ablations")
     sub.add_argument("name", nargs="?", choices=names, default="training", metavar="NAME", help=" or ".join(names))
-    sub.add_argument("--steps", type=_positive, default=250, metavar="N", help="of each detector that learns (250)")
+    sub.add_argument("--steps", type=_positive, default=200, metavar="N", help="of each detector that learns (200)")
     sub.add_argument("--seed", type=int, default=0, help="of data, batches and noise (0)")
     sub.add_argument(
         "--side", type=int, default=800, metavar="PX", help="picture to measure memory with; 0: do not (800)"

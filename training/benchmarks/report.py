@@ -45,7 +45,7 @@ class TrainingBenchmark:
     """
 
     blood_cells: Path
-    steps: int = 250
+    steps: int = 200
     every: int = 25
     validation: int = 48
     side_px: int = 800
