@@ -25,6 +25,7 @@ from training.forgetting import kept
 from training.lesson import Lesson, lesson_of
 from training.lora import weights_sha256
 from training.material import Material, read_material
+from training.metrics.coco import Evaluation
 from training.preflight import preflight, refuse_errors
 from training.processes import Processes
 from training.publishing import Taught, checked_name, default_name, publish
@@ -97,9 +98,9 @@ def run_training(
         processes: of which this is the first; the others call `follow_training`. None: there are no others.
 
     Returns:
-        {"checkpoint", "folder", "metrics", "before", "kept", "per_category", "best_step", "steps", "seconds", "state",
-        "run", "snapshot", "notes"}; "checkpoint", "folder" and "metrics" are None where it was stopped before its first
-        step, "kept" where forgetting was not measured.
+        {"checkpoint", "folder", "metrics", "before", "kept", "per_category", "per_category_before", "best_step",
+        "steps", "seconds", "state", "run", "snapshot", "notes"}; "checkpoint", "folder" and "metrics" are None where
+        it was stopped before its first step, "kept" where forgetting was not measured.
 
     Raises:
         TrainingError: a name that is taken, bad settings, nothing to learn from, a loss that is no number.
@@ -358,7 +359,8 @@ def _document(run_id: UUID, place: Path | None, last: Progress, notes: list[str]
         "folder": str(place) if place else None,
         "metrics": dict(last.best.metrics) if last.best else None,
         "before": dict(last.before.metrics) if last.before else None,
-        "per_category": {name: dict(of) for name, of in last.best.per_category.items()} if last.best else None,
+        "per_category": _per_category(last.best),
+        "per_category_before": _per_category(last.before),
         "best_step": last.best_step,
         "steps": last.step,
         "seconds": round(last.seconds, 1),
@@ -366,6 +368,10 @@ def _document(run_id: UUID, place: Path | None, last: Progress, notes: list[str]
         "run": str(run_id),
         "notes": notes,
     }
+
+
+def _per_category(found: Evaluation | None) -> dict[str, Any] | None:
+    return {name: dict(of) for name, of in found.per_category.items()} if found else None
 
 
 def _is_another(pid: int | None) -> bool:

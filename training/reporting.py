@@ -44,6 +44,7 @@ class Reporter:
             if progress.step == 0:
                 self._begin(progress)
             line = {"step": progress.step, "steps": progress.steps, "event": "evaluation"}
+            line |= {"best_step": progress.best_step}
             measures = {name: progress.evaluation.metrics.get(name) for name in ("AP", "AP50")}
             measures |= {name: value for name, value in progress.evaluation.metrics.items() if name in _ALSO_TOLD}
             self._tell(line | measures | {"seconds": round(progress.seconds, 1)})

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 _FOLDER = "tensorboard"
-_NO_CURVE = ("step", "steps", "event", "eta_seconds", "seconds")
+_NO_CURVE = ("step", "steps", "best_step", "event", "eta_seconds", "seconds")
 
 
 class Curves:

@@ -92,6 +92,9 @@ def test_the_progress_file_tells_of_steps_and_validations(bench: Bench) -> None:
     assert set(step) == {"step", "steps", "loss", "losses", "learning_rate", "seconds", "eta_seconds"}
     assert step["loss"] == pytest.approx(sum(step["losses"].values()), abs=1e-4)
     assert {"step", "steps", "AP", "AP50"} <= set(told[0])
+    assert (told[0]["best_step"], told[3]["best_step"]) == (0, 2)
+    assert told[-1]["best_step"] == document["best_step"]
+    assert set(document["per_category_before"]) == set(document["per_category"]) == {"blue ball", "red car"}
 
 
 def test_the_manifest_says_how_the_checkpoint_was_made(bench: Bench) -> None:

@@ -2,8 +2,9 @@
 
 import { busy, fill, h, notice, setEnabled, whileShown } from "./dom.mjs";
 import { EvaluationView } from "./evaluation.mjs";
-import { moment, score, shortName } from "./format.mjs";
+import { moment, shortName } from "./format.mjs";
 import { getJson, sendJson } from "./http.mjs";
+import { worth } from "./outcome.mjs";
 
 export const MODELS_CHANGED = "groundwork:models";
 
@@ -58,8 +59,7 @@ function row(model, current, say) {
   return h("tr", { class: model.name === current ? "gt-current" : null },
     h("td", { class: "gt-name", title: model.name }, model.label ?? model.name),
     h("td", { class: "gt-quiet" }, model.base ? shortName(model.base) : "as it came"),
-    h("td", { class: "gt-number" }, score(model.metrics?.AP)),
-    h("td", { class: "gt-number" }, score(model.metrics?.AP50)),
+    worth(model.metrics).map((text) => h("td", { class: "gt-number" }, text)),
     h("td", { class: "gt-quiet" }, moment(model.created_at)),
     h("td", { class: "gt-actions" }, model.name === current ? h("span", { class: "gt-pill gt-pill-good" }, "at work") : use));
 }

@@ -7,6 +7,7 @@ import { busy, field, fill, h, notice, select, setEnabled, whileShown } from "./
 import { change, count, moment, score, shortName } from "./format.mjs";
 import { getJson, getPicture, sendJson } from "./http.mjs";
 import { MODELS_CHANGED, promote } from "./models.mjs";
+import { categoryChanges, headline, keptWords, measuredLines, scoreRows, soFar } from "./outcome.mjs";
 
 const POLL_MS = 1000;
 const MODES = [
@@ -15,7 +16,6 @@ const MODES = [
   ["open", "Learn new words too (slower)"],
 ];
 const NO_DATASET = { reasons: ["There is no dataset yet: make one on the Data tab."] };
-const METRICS = ["AP", "AP50", "AP75"];
 const STATES = { queued: "waiting", running: "learning", done: "done", failed: "failed", stopped: "stopped" };
 const TONES = { running: "live", queued: "live", done: "good", failed: "bad" };
 
@@ -191,7 +191,7 @@ class RunView {
     this.words = h("p", { class: "gt-quiet gt-run-words" });
     this.loss = makeChart("Loss", { empty: "Appears with the first steps" });
     this.ap = makeChart("On held-out images", { unit: true, empty: "Appears with the first validation" });
-    this.numbers = h("div");
+    this.numbers = h("div", { class: "gt-stack", "data-testid": "outcome" });
     this.buttons = h("div", { class: "gt-row" });
     this.said = h("div", { class: "gt-said" });
     this.act = (button, action) => busy(button, (message) => this.say(message), () => onAction(action));
@@ -218,9 +218,7 @@ class RunView {
     this.bar.value = progress.state === "done" ? 1 : steps ? progress.step / steps : 0;
     this.words.textContent = words(progress);
     this.loss.draw([{ name: "", tone: 1, points: points.map((point) => [point.step, point.loss]) }], steps);
-    this.ap.draw(["AP50", "AP"].map((name, index) => ({
-      name, tone: index + 1, dots: true, points: evaluations.filter((row) => score(row[name]) !== "–").map((row) => [row.step, row[name]]),
-    })), steps);
+    this.ap.draw(measuredLines(evaluations), steps);
     fill(this.numbers, comparison(progress));
     fill(this.buttons, this.#actions(run, progress, models, current));
     fill(this.said, run.error && notice("bad", run.error), (progress.notes ?? []).map((note) => notice("plain", note)));
@@ -260,21 +258,33 @@ function words({ state, step, steps, eta_seconds: eta, evaluations }) {
 }
 
 function summary(run) {
-  const before = run.result?.before?.AP50;
-  const after = run.result?.metrics?.AP50;
-  const when = moment(run.started_at);
-  return change(before, after) ? `${when} · AP50 ${score(before)} → ${score(after)}` : when;
+  const scores = headline(run.result);
+  return `${moment(run.started_at)}${scores && ` · ${scores}`}`;
 }
 
+/** Before and after on the same images, for all and for each category, and what else the detector still knows. */
 function comparison({ evaluations, result }) {
-  const before = result?.before ?? evaluations.find((row) => row.step === 0) ?? null;
-  const best = evaluations.filter((row) => row.step > 0).reduce((found, row) => (!found || row.AP > found.AP ? row : found), null);
+  const { before: first, best } = soFar(evaluations);
+  const before = result?.before ?? first;
   const after = result?.metrics ?? best;
   if (!before || !after) return null;
-  const rows = METRICS.filter((name) => score(before[name]) !== "–" || score(after[name]) !== "–");
+  const categories = categoryChanges(result?.per_category_before, result?.per_category);
+  const kept = keptWords(result?.kept);
+  return [
+    changes("On the same held-out images", scoreRows(before, after), result?.metrics ? "After" : "Best so far"),
+    kept && h("p", { class: "gt-kept", title: "1: it still finds all that it found on them before it was taught" }, kept),
+    categories.length > 0 && h("details", { class: "gt-categories", open: categories.length <= 12 },
+      h("summary", {}, `AP50 of ${count(categories.length, "category", "categories")}`),
+      h("div", { class: "gt-scroll" }, changes("Category", categories.map((row) => ({ ...row, text: row.name })), "After", true))),
+  ];
+}
+
+function changes(title, rows, after, labels = false) {
+  const heads = [title, ...(labels ? ["Labels"] : []), "Before", after, "Change"];
+  const number = (text, tone = "") => h("td", { class: `gt-number ${tone}` }, text);
   return h("table", { class: "gt-table gt-scores" },
-    h("thead", {}, h("tr", {}, ["On the same held-out images", "Before", result?.metrics ? "After" : "Best so far", "Change"].map((text, index) => h("th", { class: index ? "gt-number" : null }, text)))),
-    h("tbody", {}, rows.map((name) => h("tr", {}, h("td", {}, name), h("td", { class: "gt-number" }, score(before[name])),
-      h("td", { class: "gt-number" }, score(after[name])),
-      h("td", { class: `gt-number ${after[name] > before[name] ? "gt-good" : after[name] < before[name] ? "gt-bad" : ""}` }, change(before[name], after[name]))))));
+    h("thead", {}, h("tr", {}, heads.map((text, index) => h("th", { class: index ? "gt-number" : null }, text)))),
+    h("tbody", {}, rows.map((row) => h("tr", {}, h("td", { class: labels ? "gt-name" : null, title: labels ? row.text : null }, row.text), labels && number(row.labels.toLocaleString("en")),
+      number(score(row.before)), number(score(row.after)),
+      number(change(row.before, row.after), row.after > row.before ? "gt-good" : row.after < row.before ? "gt-bad" : "")))));
 }
