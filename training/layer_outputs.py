@@ -114,13 +114,13 @@ def _decoder_layers(
         logits.append(
             model.class_embed[layer](vision_hidden_state=hidden, text_hidden_state=text, text_token_mask=text_mask)
         )
-        box_logits = model.bbox_embed[layer](hidden) + reference
-        boxes.append(box_logits.sigmoid())
+        moved = model.bbox_embed[layer](hidden)
+        boxes.append((moved + reference).sigmoid())
         reference = _inverse_sigmoid(states.references[:, layer])
         if look_forward_twice:
             # The decoder detached its reference; it refines from the hidden state before the last norm, so the value
-            # is taken from there and only the gradient from this layer's own prediction.
-            reference = reference + (box_logits - box_logits.detach())
+            # is taken from there and only the gradient from this layer's own step: the layers before it get none.
+            reference = reference + (moved - moved.detach())
     return logits, boxes
 
 

@@ -125,6 +125,14 @@ def test_the_first_layer_learns_from_the_second_layers_box() -> None:
     assert model.bbox_embed[0].layers[0].weight.grad.abs().sum() > 0
 
 
+def test_a_layers_box_teaches_the_layer_before_it_and_none_further_back() -> None:
+    model = tiny_detector(decoder_layers=3)
+    layers = layer_outputs(model, run(model, torch.randn(1, 3, 64, 64), two_names(7, 8)))
+    torch.autograd.backward(layers.boxes[2].sum())
+    heads = [head.layers[0].weight.grad for head in model.bbox_embed]
+    assert [gradient is not None and bool(gradient.any()) for gradient in heads] == [False, True, True]
+
+
 @pytest.mark.parametrize("iou_aware", [False, True])
 def test_an_image_without_boxes_teaches_only_absence(iou_aware: bool) -> None:
     model = tiny_detector()
