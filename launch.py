@@ -262,6 +262,8 @@ def _evaluate_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--layout", choices=layouts, help="measure on a public benchmark's files, without importing them")
     sub.add_argument("--annotations", type=Path, metavar="FILE", help="the benchmark's JSON file (odinw: its folder)")
     sub.add_argument("--images", type=Path, metavar="DIR", help="what its file names are relative to")
+    sub.add_argument("--parallel", action="store_true", help="of d3: one sentence a forward pass, better and slower")
+    sub.add_argument("--thirteen", action="store_true", help="of odinw: only the 13 datasets of GLIP's tables")
 
 
 def _export_options(sub: argparse.ArgumentParser) -> None:

@@ -2,65 +2,95 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from annotations.captions import CaptionedImage, CaptionText
-from common.boxes import Boxes
+from annotations.captions import CaptionedImage
 from common.images import ImageRGB, read_indexed
-from engine.detector import Caption
-from engine.errors import PromptError
-from engine.grounding import GroundingDetector
-from training.metrics.coco import Evaluation, Predictions
-from training.metrics.phrases import PhraseLabels, phrase_recall
-from training.metrics.referring import referring_precision
+from training.metrics.captions import OnSkip, evaluate_expressions, evaluate_phrases
+from training.metrics.coco import Evaluation
+from training.metrics.phrases import PhraseLabels
+from training.metrics.readers.samples import ImageFile, PhraseSample, ReferringSample
+
+if TYPE_CHECKING:
+    from engine.detector import Detector
 
 
-def evaluate_texts(detector: GroundingDetector, images: Sequence[CaptionedImage]) -> Evaluation:
-    """Ask for every caption's phrases and every expression, and score the boxes at an overlap of 0.5.
+def evaluate_texts(
+    detector: "Detector", images: Sequence[CaptionedImage], *, on_skip: OnSkip | None = None
+) -> Evaluation:
+    """Ask for every caption's phrases and every expression that means one thing; see `training.metrics.captions`.
 
-    Texts the detector can't read are left out, and so are expressions that mean several things or none: precision
-    at 1 says nothing of them.
+    Texts the detector can't read, and those of pictures that can't be read, are left out.
+
+    Args:
+        detector: what is measured.
+        images: with their texts.
+        on_skip: called with the reason where a text is left out.
 
     Returns:
         Metrics "R@1", "R@5", "R@10" of phrases and "P@1" of expressions, where there are such; "AP" and "AP50" None,
         as nothing is asked for by category.
-
-    Raises:
-        ImageRefused: an image can't be read.
     """
-    phrases: list[tuple[PhraseLabels, Predictions]] = []
-    meant: list[tuple[Boxes, Predictions]] = []
-    for image in images:
-        pixels = read_indexed(Path(image.path), image.width, image.height)
-        for text in image.captions:
-            try:
-                if text.kind == "caption":
-                    labels = PhraseLabels(tuple(phrase.boxes_xyxy for phrase in text.phrases))
-                    phrases.append((labels, _grounded(detector, pixels, text)))
-                elif text.phrases and len(text.phrases[0].boxes_xyxy) == 1:
-                    meant.append((text.phrases[0].boxes_xyxy, _referred(detector, pixels, text)))
-            except PromptError:
-                continue
+    picture_of, skip = Pictures(images), on_skip or _nothing
     metrics: dict[str, float | None] = {"AP": None, "AP50": None}
-    if phrases:
-        metrics |= phrase_recall([label for label, _ in phrases], [found for _, found in phrases]).metrics
-    if meant:
-        scored = referring_precision([box for box, _ in meant], [found for _, found in meant])
-        metrics["P@1"] = scored.metrics["P@1"]
+    if phrases := phrase_samples(images):
+        found = evaluate_phrases(detector, phrases, picture_of, on_skip=skip).metrics
+        metrics |= {name: found[name] for name in ("R@1", "R@5", "R@10")}
+    if meant := [sample for sample in referring_samples(images) if len(sample.boxes_xyxy) == 1]:
+        metrics["P@1"] = evaluate_expressions(detector, meant, picture_of, on_skip=skip).metrics["P@1"]
     return Evaluation(metrics, {}, len(images))
 
 
-def _grounded(detector: GroundingDetector, pixels: ImageRGB, text: CaptionText) -> Predictions:
-    """The boxes of each phrase; the spans of one phrase are asked for together and counted as one."""
-    spans = tuple(span for phrase in text.phrases for span in phrase.spans)
-    phrase_of = np.repeat(np.arange(len(text.phrases)), [len(phrase.spans) for phrase in text.phrases])
-    (found,) = detector.ground([pixels], [Caption(text.text, spans)], threshold=0.0)
-    classes = phrase_of[np.asarray(found.class_id, np.int64)]
-    return Predictions(found.xyxy.astype(np.float32), classes, np.asarray(found.confidence, np.float32))
+class Pictures:
+    """Reads the pictures of samples by the names that their dataset gives them, and notes which could be `read`."""
+
+    def __init__(self, images: Sequence[CaptionedImage]) -> None:
+        self.read: set[str] = set()
+        self._paths = {image.file_name: Path(image.path) for image in images}
+
+    def __call__(self, image: ImageFile) -> ImageRGB:
+        """The picture of a sample.
+
+        Raises:
+            ImageRefused: it can't be read, or is not of the size it was labelled at.
+        """
+        picture = read_indexed(self._paths[image.file_name], image.width, image.height)
+        self.read.add(image.file_name)
+        return picture
 
 
-def _referred(detector: GroundingDetector, pixels: ImageRGB, text: CaptionText) -> Predictions:
-    (found,) = detector.refer([pixels], [text.text], threshold=0.0)
-    classes = np.zeros(len(found), np.int64)
-    return Predictions(found.xyxy.astype(np.float32), classes, np.asarray(found.confidence, np.float32))
+def phrase_samples(images: Sequence[CaptionedImage]) -> list[PhraseSample]:
+    """The captions with their phrases, those of one image side by side."""
+    return [
+        PhraseSample(
+            ImageFile(image.file_name, image.width, image.height),
+            text.text,
+            tuple(phrase.spans for phrase in text.phrases),
+            PhraseLabels(tuple(phrase.boxes_xyxy for phrase in text.phrases)),
+        )
+        for image in images
+        for text in image.captions
+        if text.kind == "caption"
+    ]
+
+
+def referring_samples(images: Sequence[CaptionedImage]) -> list[ReferringSample]:
+    """The expressions with the boxes they mean, those of one image side by side."""
+    nothing = np.zeros((0, 4), np.float32)
+    return [
+        ReferringSample(
+            ImageFile(image.file_name, image.width, image.height),
+            text.text,
+            text.phrases[0].boxes_xyxy if text.phrases else nothing,
+            image.split or "",
+        )
+        for image in images
+        for text in image.captions
+        if text.kind == "expression"
+    ]
+
+
+def _nothing(_reason: str) -> None:
+    """Texts left out are not told."""

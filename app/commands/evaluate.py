@@ -5,7 +5,8 @@ import argparse
 from app.commands.terminal import ProgressBar, print_document, say
 from app.services import Services, opened
 from app.services.captions import evaluate_benchmark, evaluate_captions
-from app.services.evaluating import EvaluationDocument, Measured, keep, measure
+from app.services.evaluating import Measured, keep, measure
+from app.services.evaluation_document import EvaluationDocument
 from app.services.evaluation_report import publish_report
 
 
@@ -40,6 +41,10 @@ def _fault(arguments: argparse.Namespace) -> str | None:
         return "--split and --task are for datasets: a benchmark's file is one split, and its layout says what to ask."
     if arguments.images and not arguments.layout:
         return "--images says where a benchmark's pictures are: a dataset knows its own. Leave it out."
+    if arguments.parallel and arguments.layout != "d3":
+        return "--parallel asks for D3's sentences one by one: add --layout d3, or leave it out."
+    if arguments.thirteen and arguments.layout != "odinw":
+        return "--thirteen chooses datasets of ODinW: add --layout odinw, or leave it out."
     return None
 
 
@@ -50,7 +55,16 @@ def _measured(services: Services, arguments: argparse.Namespace) -> Measured:
         from training.metrics.public import Place
 
         place = Place(arguments.layout, arguments.annotations, arguments.images)
-        return Measured(evaluate_benchmark(services.models, place, threshold=arguments.threshold, progress=progress))
+        return Measured(
+            evaluate_benchmark(
+                services.models,
+                place,
+                threshold=arguments.threshold,
+                parallel=arguments.parallel,
+                thirteen=arguments.thirteen,
+                progress=progress,
+            )
+        )
     asked = services.store, services.models, arguments.dataset, arguments.split
     if arguments.task == "detect":
         return measure(*asked, threshold=arguments.threshold, progress=progress)
@@ -61,6 +75,8 @@ def _measured(services: Services, arguments: argparse.Namespace) -> Measured:
 def print_summary(document: EvaluationDocument) -> None:
     """The numbers for a person to read."""
     print(f"{document.detector} on {document.dataset} ({document.split or 'all of it'}, {document.images} measured)")
+    if skipped := document.skipped:
+        print(f"  left out, as it can't be read: {skipped['count']} ({skipped['reasons'][0]})")
     for name, value in document.metrics.items():
         print(f"  {name:24} {_score(value)}")
     for name, row in document.per_category.items():

@@ -1,21 +1,19 @@
 """How well a detector grounds the captions and expressions of a dataset, and does on public benchmarks."""
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from annotations import queries
-from annotations.captions import CaptionedImage, captioned_images
+from annotations.captions import captioned_images
 from annotations.database import Store
 from annotations.errors import NotFound
 from annotations.models import Split
-from app.services.evaluating import EvaluationDocument
+from app.services.evaluation_document import EvaluationDocument, left_out
 from app.services.models import Models
-from common.images import ImageRGB, read_indexed
+from common.images import ImageRefused
 
 if TYPE_CHECKING:
     from training.metrics.public import Place
-    from training.metrics.readers.samples import ImageFile, PhraseSample, ReferringSample
 
 TextTask = Literal["ground", "refer"]
 _KINDS: Mapping[TextTask, str] = {"ground": "caption", "refer": "expression"}
@@ -44,34 +42,43 @@ def evaluate_captions(
 
     Raises:
         NotFound: no such dataset, or no such text in the split.
-        ImageRefused: an image can't be read, or is not of the size it was labelled at.
-        PromptError: a text that the detector can't read.
+        ImageRefused: none of the texts, or of their images, can be read. Single ones are left out, and counted.
     """
+    from training.measuring import Pictures, phrase_samples, referring_samples
     from training.metrics.captions import evaluate_expressions, evaluate_phrases
     from training.metrics.referring import THRESHOLD
 
     with store.reading() as session:
         dataset_id = queries.dataset_by_name(session, dataset_name).id
         images = captioned_images(session, dataset_id, split)
-    picture_of = _Pictures(images)
-    phrases, expressions = _phrase_samples(images), _referring_samples(images)
-    if not (phrases if task == "ground" else expressions):
+    phrases = phrase_samples(images) if task == "ground" else []
+    expressions = referring_samples(images) if task == "refer" else []
+    if not (phrases or expressions):
         where = f"the {split!r} split of {dataset_name!r}" if split else f"dataset {dataset_name!r}"
         raise NotFound(f"There is no {_KINDS[task]} in {where}: import some with --format odvg, or choose another.")
-    count = len({sample.image for sample in (phrases if task == "ground" else expressions)})
+    chosen = THRESHOLD if threshold is None else threshold
+    picture_of, refused = Pictures(images), list[str]()
     detector = models.detector()
     with models.device():
         if task == "ground":
-            found = evaluate_phrases(detector, phrases, picture_of, progress=progress)
+            found = evaluate_phrases(detector, phrases, picture_of, progress=progress, on_skip=refused.append)
         else:
             found = evaluate_expressions(
-                detector,
-                expressions,
-                picture_of,
-                threshold=THRESHOLD if threshold is None else threshold,
-                progress=progress,
+                detector, expressions, picture_of, threshold=chosen, progress=progress, on_skip=refused.append
             )
-    return EvaluationDocument(detector.name, dataset_name, split, count, found.metrics, found.per_category, task=task)
+    if not found.images:
+        raise ImageRefused(f"None of the {len(refused)} texts can be asked for. The first: {refused[0]}")
+    count = len(picture_of.read)
+    return EvaluationDocument(
+        detector.name,
+        dataset_name,
+        split,
+        count,
+        found.metrics,
+        found.per_category,
+        task=task,
+        skipped=left_out(refused),
+    )
 
 
 def evaluate_benchmark(
@@ -79,67 +86,24 @@ def evaluate_benchmark(
     place: "Place",
     *,
     threshold: float | None = None,
+    parallel: bool = False,
+    thirteen: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationDocument:
-    """Score the current detector on a public benchmark's files; nothing is imported.
+    """Score the current detector on a public benchmark's files; nothing is imported. See `read_public`.
 
     Raises:
         LayoutRefused: a file is not of the layout.
         ImageRefused: a picture can't be read, or is not of the size its labels say.
     """
-    from training.metrics.public import TASKS, evaluate_public
+    from training.metrics.public import TASKS, read_public
     from training.metrics.referring import THRESHOLD
 
     chosen = THRESHOLD if threshold is None else threshold
+    measure = read_public(place, threshold=chosen, parallel=parallel, thirteen=thirteen)  # before weights are loaded
     detector = models.detector()
     with models.device():
-        found = evaluate_public(detector, place, threshold=chosen, progress=progress)
+        found = measure(detector, progress)
     name = f"{place.layout} {place.annotations.name}"
     task = TASKS[place.layout]
     return EvaluationDocument(detector.name, name, None, found.images, found.metrics, found.per_category, task=task)
-
-
-class _Pictures:
-    """Reads the pictures of samples by the names that the dataset gives them."""
-
-    def __init__(self, images: Sequence[CaptionedImage]) -> None:
-        self._paths = {image.file_name: Path(image.path) for image in images}
-
-    def __call__(self, image: "ImageFile") -> ImageRGB:
-        return read_indexed(self._paths[image.file_name], image.width, image.height)
-
-
-def _phrase_samples(images: Sequence[CaptionedImage]) -> "list[PhraseSample]":
-    from training.metrics.phrases import PhraseLabels
-    from training.metrics.readers.samples import ImageFile, PhraseSample
-
-    return [
-        PhraseSample(
-            ImageFile(image.file_name, image.width, image.height),
-            text.text,
-            tuple(phrase.spans for phrase in text.phrases),
-            PhraseLabels(tuple(phrase.boxes_xyxy for phrase in text.phrases)),
-        )
-        for image in images
-        for text in image.captions
-        if text.kind == "caption"
-    ]
-
-
-def _referring_samples(images: Sequence[CaptionedImage]) -> "list[ReferringSample]":
-    import numpy as np
-
-    from training.metrics.readers.samples import ImageFile, ReferringSample
-
-    nothing = np.zeros((0, 4), np.float32)
-    return [
-        ReferringSample(
-            ImageFile(image.file_name, image.width, image.height),
-            text.text,
-            text.phrases[0].boxes_xyxy if text.phrases else nothing,
-            image.split or "",
-        )
-        for image in images
-        for text in image.captions
-        if text.kind == "expression"
-    ]

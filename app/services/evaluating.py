@@ -1,7 +1,7 @@
 """How well a detector finds what people annotated in a dataset: measured, kept, shown beside earlier ones."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -13,69 +13,21 @@ from annotations import queries, runs
 from annotations.database import Store
 from annotations.errors import NotFound
 from annotations.models import Annotation, Image, Run
+from app.services.evaluation_document import EvaluationDocument, left_out, thresholds_told
 from app.services.jobs import Job, JobNotFound, Jobs
 from app.services.labelling import FLOOR, without_doubles
 from app.services.models import Models
+from common.images import ImageRefused
 
 if TYPE_CHECKING:
     from annotations.queries import LabelledImage
     from engine.detector import Detector
     from engine.ontology import Ontology
     from training.dataset import LabelledDataset
-    from training.metrics.analysis import Analysis, Curve
     from training.metrics.coco import Labels, Predictions
     from training.metrics.confusion import Outcome
-    from training.metrics.suggested import Suggestion
 
 Progress = Callable[[int, int], None]
-
-COMMON_THRESHOLD = 0.4
-"""Of categories for which none is suggested: what the page starts with."""
-
-MOST_POINTS = 101
-"""Of one curve in a document; fewer where there are many categories."""
-
-ALL_POINTS = 20_000
-"""Of all curves of a document together."""
-
-
-@dataclass(frozen=True)
-class EvaluationDocument:
-    """What `evaluate --json` prints.
-
-    `metrics` and `per_category` follow the published protocol: all 300 boxes of an image, overlaps included. The
-    rest is about what the page would show: without doubles, scores from 0.05.
-
-    Attributes:
-        detector: its name.
-        dataset: its name.
-        split: None: images of every split.
-        images: how many were looked at.
-        metrics: name -> value in [0, 1]; None where there is nothing to measure.
-        per_category: name -> {"AP", "AP50", "annotations"}.
-        task: "detect", "ground" or "refer".
-        confusion: {"names", "matrix", "thresholds", "iou"}: a row for each true category and one for the background,
-            a column for each predicted one and one for what was missed.
-        curves: {"all": curve, "per_category": name -> curve}; a curve is {"labels", "thresholds", "precision",
-            "recall", "f1"}, the highest threshold first.
-        suggested_thresholds: name -> {"threshold", "basis", "precision", "recall", "f1"}, or None.
-    """
-
-    detector: str
-    dataset: str
-    split: str | None
-    images: int
-    metrics: Mapping[str, float | None]
-    per_category: Mapping[str, Mapping[str, float | int | None]]
-    task: str = "detect"
-    confusion: Mapping[str, Any] | None = None
-    curves: Mapping[str, Any] | None = None
-    suggested_thresholds: Mapping[str, Any] | None = None
-
-    def as_json(self) -> dict[str, object]:
-        """The document with plain values; what does not belong to its task is left out."""
-        optional = ("confusion", "curves", "suggested_thresholds")
-        return {key: value for key, value in asdict(self).items() if value is not None or key not in optional}
 
 
 @dataclass(frozen=True)
@@ -186,22 +138,28 @@ def measure(
 
     Raises:
         NotFound: no such dataset, or nothing annotated in the split.
-        ImageRefused: an image can't be read, or is not of the size it was labelled at.
+        ImageRefused: no image can be read. Single ones are left out, and counted in the document.
     """
     from training.dataset import read_dataset
     from training.metrics.coco import coco_metrics
 
     with store.reading() as session:
         dataset = read_dataset(session, dataset_name)
-    images = _of_split(dataset, split)
     detector = models.detector()
-    labels, raw = _detected(models, detector, images, dataset.ontology, progress)
+    images, labels, raw, refused = _detected(models, detector, _of_split(dataset, split), dataset.ontology, progress)
     names = dataset.ontology.names
     evaluation = coco_metrics(labels, raw, names)
     shown = [_as_shown(predictions) for predictions in raw]
-    parts, outcomes = _analysed(labels, shown, names, threshold)
+    parts, outcomes = thresholds_told(labels, shown, names, threshold)
     document = EvaluationDocument(
-        detector.name, dataset_name, split, evaluation.images, evaluation.metrics, evaluation.per_category, **parts
+        detector.name,
+        dataset_name,
+        split,
+        evaluation.images,
+        evaluation.metrics,
+        evaluation.per_category,
+        skipped=left_out(refused),
+        **parts,
     )
     return Measured(document, tuple(names), images, labels, shown, outcomes)
 
@@ -259,21 +217,46 @@ def _detected(
     images: Sequence["LabelledImage"],
     ontology: "Ontology",
     progress: Progress | None,
-) -> tuple[list["Labels"], list["Predictions"]]:
-    """Labels and predictions of all images; the device is held for a few at a time, so that a click gets its turn."""
-    from training.metrics.coco import detected
+) -> tuple[list["LabelledImage"], list["Labels"], list["Predictions"], list[str]]:
+    """The images that can be read with their labels and predictions, and why the others can't.
 
+    The device is held for a few images at a time, so that a click gets its turn.
+    """
     batch = 1 if detector.device == "cpu" else 8
+    read: list[LabelledImage] = []
     labels: list[Labels] = []
     predictions: list[Predictions] = []
+    refused: list[str] = []
     for start in range(0, len(images), batch):
-        with models.device():
-            part = detected(detector, images[start : start + batch], ontology, batch_size=batch)
-        labels += part[0]
-        predictions += part[1]
+        for image, of_image, found in _of_batch(models, detector, images[start : start + batch], ontology, refused):
+            read.append(image)
+            labels.append(of_image)
+            predictions.append(found)
         if progress is not None:
-            progress(len(labels), len(images))
-    return labels, predictions
+            progress(min(start + batch, len(images)), len(images))
+    if not read:
+        raise ImageRefused(f"None of the {len(images)} images can be read. The first: {refused[0]}")
+    return read, labels, predictions, refused
+
+
+def _of_batch(
+    models: Models,
+    detector: "Detector",
+    images: Sequence["LabelledImage"],
+    ontology: "Ontology",
+    refused: list[str],
+) -> list[tuple["LabelledImage", "Labels", "Predictions"]]:
+    """What is said of each image; where one can't be read, the others are looked at one by one."""
+    from training.metrics.coco import detected
+
+    try:
+        with models.device():
+            return list(zip(images, *detected(detector, images, ontology, batch_size=len(images)), strict=True))
+    except ImageRefused as refusal:
+        if len(images) == 1:
+            refused.append(str(refusal))
+            return []
+    return [found for image in images for found in _of_batch(models, detector, [image], ontology, refused)]
 
 
 def _as_shown(predictions: "Predictions") -> "Predictions":
@@ -289,60 +272,6 @@ def _as_shown(predictions: "Predictions") -> "Predictions":
     single = without_doubles(found)
     assert single.class_id is not None and single.confidence is not None
     return Shown(single.xyxy.astype(np.float32), single.class_id.astype(np.int64), single.confidence.astype(np.float32))
-
-
-def _analysed(
-    labels: Sequence["Labels"], predictions: Sequence["Predictions"], names: Sequence[str], threshold: float | None
-) -> tuple[dict[str, Any], list["Outcome"]]:
-    """The document's parts about thresholds, and what they make of each image."""
-    from training.metrics.analysis import IOU, analyse
-    from training.metrics.confusion import confusion_matrix, outcome
-    from training.metrics.suggested import suggest, thresholds_of
-
-    analysis = analyse(labels, predictions, names)
-    suggestions = suggest(analysis)
-    thresholds = (
-        thresholds_of(analysis.names, suggestions, COMMON_THRESHOLD)
-        if threshold is None
-        else np.full(len(names), threshold)
-    )
-    outcomes = [
-        outcome(of_image, found, matches, thresholds)
-        for of_image, found, matches in zip(labels, predictions, analysis.matches, strict=True)
-    ]
-    confusion = {
-        "names": list(names),
-        "matrix": confusion_matrix(labels, predictions, outcomes, len(names)).tolist(),
-        "thresholds": dict(zip(names, (round(float(value), 4) for value in thresholds), strict=True)),
-        "iou": IOU,
-    }
-    parts = {
-        "confusion": confusion,
-        "curves": _curves_json(analysis),
-        "suggested_thresholds": {name: _suggestion_json(found) for name, found in suggestions.items()},
-    }
-    return parts, outcomes
-
-
-def _curves_json(analysis: "Analysis") -> dict[str, Any]:
-    most = max(11, min(MOST_POINTS, ALL_POINTS // max(len(analysis.names), 1)))
-    return {
-        "all": _curve_json(analysis.pooled.thinned(MOST_POINTS)),
-        "per_category": {
-            name: _curve_json(curve.thinned(most)) for name, curve in zip(analysis.names, analysis.curves, strict=True)
-        },
-    }
-
-
-def _curve_json(curve: "Curve") -> dict[str, Any]:
-    values = {"thresholds": curve.thresholds, "precision": curve.precision, "recall": curve.recall, "f1": curve.f1}
-    return {"labels": curve.labels} | {key: np.round(value, 4).tolist() for key, value in values.items()}
-
-
-def _suggestion_json(suggestion: "Suggestion | None") -> dict[str, Any] | None:
-    if suggestion is None:
-        return None
-    return {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(suggestion).items()}
 
 
 def _view(row: Run, learnt_here: bool) -> EvaluationView:

@@ -50,6 +50,9 @@ def report_html(facts: Mapping[str, Any], pictures: Markup | None = None) -> str
     if "curves" in facts:
         sections += [_curves(facts), _confusion(facts["confusion"])]
     lead = element("p", {}, text(f"{facts['images']} images, {where} · task {facts['task']}"))
+    if skipped := facts.get("skipped"):
+        what = f"{skipped['count']} left out, as it can't be read: {skipped['reasons'][0]}"
+        sections.insert(0, element("p", {}, text(what)))
     body = element("body", {}, element("h1", {}, text(title)), lead, *sections, *([pictures] if pictures else []))
     return f"<!doctype html>\n{element('html', {'lang': 'en'}, head, body)}\n"
 

@@ -8,7 +8,8 @@ from playwright.sync_api import expect
 from annotations import queries
 from annotations.categories import add_category
 from annotations.edits import Edit, apply_edit
-from app.services.evaluating import EvaluationDocument, keep
+from app.services.evaluating import keep
+from app.services.evaluation_document import EvaluationDocument
 from tests.app.test_page_browser import HOSTILE, Open, opened, served
 
 __all__ = ["opened", "served"]  # fixtures

@@ -66,46 +66,70 @@ class Place:
 
 
 Progress = Callable[[int, int], None]
+Measure = Callable[["Detector", Progress | None], Evaluation]
+"""Called with (done, in all): images, captions or expressions; of ODinW those of one dataset."""
 
 
 def evaluate_public(
-    detector: "Detector", place: Place, *, threshold: float = THRESHOLD, progress: Progress | None = None
+    detector: "Detector",
+    place: Place,
+    *,
+    threshold: float = THRESHOLD,
+    parallel: bool = False,
+    thirteen: bool = False,
+    progress: Progress | None = None,
 ) -> Evaluation:
-    """Score a detector on a public benchmark.
+    """Score a detector on a public benchmark; arguments and errors as those of `read_public`.
+
+    Raises:
+        ImageRefused: a picture can't be read, or is not of the size its labels say.
+    """
+    return read_public(place, threshold=threshold, parallel=parallel, thirteen=thirteen)(detector, progress)
+
+
+def read_public(
+    place: Place, *, threshold: float = THRESHOLD, parallel: bool = False, thirteen: bool = False
+) -> Measure:
+    """Read a benchmark's files; what comes back scores a detector on them, when there is one.
 
     COCO and ODinW (mean over the datasets) ask for all names, in as few prompts as they fit; LVIS (fixed AP) for 40 at
-    a time; D3 for the sentences of the image's group in as few prompts (the "concatenated" setting); Flickr30k Entities
-    and the RefCOCO family one caption at a time.
+    a time; D3 for the sentences of the image's group, in as few prompts or one by one; Flickr30k Entities and the
+    RefCOCO family one caption at a time.
 
     Args:
-        detector: what is measured.
         place: the benchmark's files.
         threshold: of gRefCOCO's metrics.
-        progress: called with (done, in all): images, captions or expressions; of ODinW those of one dataset.
+        parallel: D3's sentences one by one; see `evaluate_described`.
+        thirteen: of ODinW only the thirteen datasets of GLIP's tables.
 
     Raises:
         LayoutRefused: a file is not of the layout, or there is nothing in it to measure on.
-        ImageRefused: a picture can't be read, or is not of the size its labels say.
     """
     file, picture = place.annotations, place.picture
     if place.layout == "coco":
         whole = read_coco(file)
         _some(whole.samples, file)
-        return evaluate_coco(detector, whole, picture, progress=progress)
+        return lambda detector, progress: evaluate_coco(detector, whole, picture, progress=progress)
     if place.layout == "lvis":
         federated = read_lvis(file)
         _some(federated.samples, file)
-        return evaluate_lvis(detector, federated, picture, progress=progress)
+        return lambda detector, progress: evaluate_lvis(detector, federated, picture, progress=progress)
     if place.layout == "odinw":
-        return evaluate_odinw(detector, read_odinw(file), progress=progress)
+        sets = _some(list(read_odinw(file, thirteen=thirteen)), file)
+        return lambda detector, progress: evaluate_odinw(detector, sets, progress=progress)
     if place.layout == "d3":
         described = read_d3(file)
         _some(described.samples, file)
-        return evaluate_described(detector, described, picture, progress=progress)
+        return lambda detector, progress: evaluate_described(
+            detector, described, picture, parallel=parallel, progress=progress
+        )
     if place.layout == "flickr":
-        return evaluate_phrases(detector, _some(read_flickr(file), file), picture, progress=progress)
-    samples = read_refcoco(file) if place.layout == "refcoco" else read_grefcoco(file)
-    return evaluate_expressions(detector, _some(samples, file), picture, threshold=threshold, progress=progress)
+        captions = _some(read_flickr(file), file)
+        return lambda detector, progress: evaluate_phrases(detector, captions, picture, progress=progress)
+    samples = _some(read_refcoco(file) if place.layout == "refcoco" else read_grefcoco(file), file)
+    return lambda detector, progress: evaluate_expressions(
+        detector, samples, picture, threshold=threshold, progress=progress
+    )
 
 
 def _some(samples: Sequence[Sample], file: Path) -> Sequence[Sample]:

@@ -3,7 +3,8 @@
 import pytest
 
 from annotations import runs
-from app.services.evaluating import EvaluationDocument, keep
+from app.services.evaluating import keep
+from app.services.evaluation_document import EvaluationDocument
 from tests.app.workbench import Bench
 
 

@@ -14,10 +14,11 @@ from annotations.errors import NotFound
 from annotations.models import Image as Row
 from app.services.captions import evaluate_benchmark, evaluate_captions
 from app.services.models import Models
-from common.images import probe_image
+from common.images import ImageRefused, probe_image
 from engine.detector import Detector
 from tests.training.metrics.test_captions import A, B, Oracle, boxes
 from tests.training.metrics.test_public import coco, folder
+from training.errors import LayoutRefused
 from training.metrics.public import Place
 
 __all__ = ["folder"]  # a fixture
@@ -87,4 +88,37 @@ def test_a_benchmark_is_measured_without_being_imported(folder: Path) -> None:
     document = evaluate_benchmark(Found(store), Place("coco", coco(folder)))
     assert (document.dataset, document.task, document.images) == ("coco annotations.json", "detect", 2)
     assert document.per_category["dog"]["AP50"] == 1
+    store.close()
+
+
+def test_texts_of_a_damaged_image_are_left_out_and_counted(store: Store, folder: Path) -> None:
+    with store.writing() as session:
+        dataset_id = session.query(Row).where(Row.file_name == "a.png").one().dataset_id
+        path = folder / "c.png"
+        Image.fromarray(np.full((20, 60, 3), 9, np.uint8)).save(path)
+        image_id = add_image(session, dataset_id, path, "c.png", probe_image(path)).id
+        add_captions(session, image_id, [expression("the left one", boxes(A)), expression("unread words", boxes(A))])
+    document = evaluate_captions(store, Answering(store), "texts", None, "refer")
+    assert (document.images, document.metrics["P@1"]) == (2, 1)
+    assert document.as_json()["skipped"] == {"count": 1, "reasons": ["'unread words' is too long."]}
+    path.write_bytes(b"no picture")
+    document = evaluate_captions(store, Answering(store), "texts", None, "refer")
+    assert (document.images, document.skipped and document.skipped["count"]) == (1, 2)
+
+
+def test_texts_that_can_all_not_be_read_are_one_line(store: Store, folder: Path) -> None:
+    (folder / "a.png").unlink()
+    with pytest.raises(ImageRefused, match=r"None of the 1 texts can be asked for.*a\.png"):
+        evaluate_captions(store, Answering(store), "texts", "val", "ground")
+
+
+def test_a_benchmark_file_is_refused_before_the_detector_is_loaded(folder: Path) -> None:
+    class Unloaded(Models):
+        def detector(self, name: str | None = None) -> Detector:
+            raise AssertionError("the weights were loaded")
+
+    store = Store.open(folder / "groundwork.db")
+    (folder / "broken.json").write_text("{")
+    with pytest.raises(LayoutRefused, match=r"broken\.json is not valid JSON"):
+        evaluate_benchmark(Unloaded(store), Place("coco", folder / "broken.json"))
     store.close()

@@ -24,6 +24,7 @@ from app.services.evaluating import Evaluator, evaluate_dataset, keep, labelled_
 from app.services.evaluation_report import publish_report, report_html
 from app.services.jobs import Job, Jobs
 from app.services.models import Models
+from common.images import ImageRefused
 from engine.detector import Detector
 from tests.training.metrics.test_evaluate import SquareFinder
 from tests.training.workspaces import Bench, add_squares
@@ -95,6 +96,28 @@ def test_the_document_has_the_keys_that_scripts_rely_on(world: World) -> None:
     }  # fmt: skip
     assert (document["detector"], document["dataset"], document["split"]) == ("square finder", "squares", "val")
     json.dumps(document, allow_nan=False)
+
+
+def test_an_image_that_cant_be_read_is_left_out_and_counted(world: World) -> None:
+    with world.store.reading() as session:
+        path = Path(labelled_images(session, world.dataset_id, "val")[0].path)
+    path.write_bytes(b"no picture")
+    measured = measure(world.store, world.models, "squares", "val")
+    document = measured.document
+    assert (document.images, document.metrics["AP"], len(measured.images)) == (VAL - 1, 1, VAL - 1)
+    assert (
+        document.skipped is not None and document.skipped["count"] == 1 and path.name in document.skipped["reasons"][0]
+    )
+    publish_report(measured, world.root / "report")
+    assert "1 left out" in (world.root / "report" / "report.html").read_text()
+
+
+def test_images_that_can_all_not_be_read_are_one_line(world: World) -> None:
+    with world.store.reading() as session:
+        for image in labelled_images(session, world.dataset_id, "val"):
+            Path(image.path).unlink()
+    with pytest.raises(ImageRefused, match=f"None of the {VAL} images can be read"):
+        measure(world.store, world.models, "squares", "val")
 
 
 def test_a_detector_that_finds_everything_has_a_diagonal_and_a_threshold_where_labels_are_enough(world: World) -> None:

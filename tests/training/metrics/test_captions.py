@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import supervision as sv
 
-from common.images import ImageRGB
+from common.images import ImageRefused, ImageRGB
 from engine.detector import Caption
+from engine.errors import PromptError
 from engine.ontology import Ontology
 from engine.preprocessing import Picture
-from training.metrics.captions import EVERY_BOX, evaluate_expressions, evaluate_phrases
+from training.metrics.captions import evaluate_expressions, evaluate_phrases
 from training.metrics.phrases import PhraseLabels
 from training.metrics.readers.samples import ImageFile, PhraseSample, ReferringSample
 
@@ -36,7 +37,7 @@ class Oracle:
     def ground(
         self, images: Sequence[Picture], captions: Sequence[str | Caption], *, threshold: float = 0.3, top_k: int = 300
     ) -> list[sv.Detections]:
-        assert (threshold, top_k) == (0, EVERY_BOX)
+        assert (threshold, top_k) == (0, 300)  # the published protocol's
         asked = [caption for caption in captions if isinstance(caption, Caption)]
         self.asked += asked
         return [self._answer(caption.text) for caption in asked]
@@ -48,6 +49,8 @@ class Oracle:
         return [self._answer(text) for text in expressions]
 
     def _answer(self, text: str) -> sv.Detections:
+        if text not in self.answers:
+            raise PromptError(f"{text!r} is too long.")
         rows = self.answers[text]
         return sv.Detections(
             np.array([box for box, _, _ in rows], np.float32).reshape(-1, 4),
@@ -134,3 +137,26 @@ def test_precisions_stand_apart_by_split_where_there_are_several() -> None:
     samples = [ReferringSample(FIRST, text, boxes(A), split) for text, split in (("a", "testA"), ("b", "testB"))]
     found = evaluate_expressions(Oracle({"a": [(A, 1, 0)], "b": [(B, 1, 0)]}), samples, reader([]))
     assert {split: row["P@1"] for split, row in found.per_category.items()} == {"testA": 1, "testB": 0}
+
+
+def test_texts_and_pictures_that_cant_be_read_are_left_out_and_told() -> None:
+    def picture_of(image: ImageFile) -> ImageRGB:
+        if image == SECOND:
+            raise ImageRefused("second.png is damaged.")
+        return np.zeros((image.height, image.width, 3), np.uint8)
+
+    oracle = Oracle({"a cat": [(A, 0.9, 0)], "the cat": [(A, 0.9, 0)]})
+    captions = [
+        phrases("a cat", (((2, 5),), [A])),
+        phrases("a novel of a cat", (((13, 16),), [A])),
+        phrases("a cat", (((2, 5),), [B]), image=SECOND),
+    ]
+    told: list[str] = []
+    found = evaluate_phrases(oracle, captions, picture_of, on_skip=told.append)
+    assert (found.metrics["R@1"], found.images) == (1, 1)
+    assert told == ["'a novel of a cat' is too long.", "second.png is damaged."]
+    expressions = [ReferringSample(image, "the cat", boxes(A), "") for image in (SECOND, FIRST)]
+    answered = evaluate_expressions(oracle, expressions, picture_of, on_skip=told.append)
+    assert (answered.metrics["P@1"], answered.images, len(told)) == (1, 1, 3)
+    with pytest.raises(ImageRefused, match="damaged"):
+        evaluate_expressions(oracle, expressions, picture_of)
