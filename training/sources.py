@@ -38,13 +38,13 @@ class Shares:
 
 
 def shares(config: TrainConfig, *, categories: bool = True, captions: bool = False, replay: bool = False) -> Shares:
-    """What the settings say, among the sources that there are; what a missing one would have had goes to the others."""
+    """What the settings say, among the sources that there are; what a missing one would have had goes to the others.
+
+    `captions` is a share of what `replay` leaves, so that only `captions=1` takes all from the categories.
+    """
     repeated = config.replay if replay else 0.0
-    rest = 1.0 - repeated
-    if not captions:
-        return Shares(rest, 0.0, repeated)
-    said = min(config.captions, rest) if categories else rest
-    return Shares(rest - said, said, repeated)
+    said = 0.0 if not captions else config.captions if categories else 1.0
+    return Shares((1.0 - repeated) * (1.0 - said), (1.0 - repeated) * said, repeated)
 
 
 class Mixture:
@@ -61,9 +61,8 @@ class Mixture:
         self._seed = seed
         self._pattern = _pattern([source.share for source in self._sources])
         self._counts = np.bincount(self._pattern, minlength=len(self._sources))
-        self._earlier = np.zeros(
-            len(self._pattern), np.int64
-        )  # places of the same source before each, within the period
+        # places of the same source before each, within the period
+        self._earlier = np.zeros(len(self._pattern), np.int64)
         for index in range(len(self._sources)):
             own = self._pattern == index
             self._earlier[own] = np.arange(int(own.sum()))

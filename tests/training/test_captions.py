@@ -159,7 +159,7 @@ def test_captions_and_labels_are_mixed_in_their_share(tmp_path: Path) -> None:
     [
         ((True, False, False), (1.0, 0.0, 0.0)),
         ((True, True, False), (0.6, 0.4, 0.0)),
-        ((True, True, True), (0.4, 0.4, 0.2)),
+        ((True, True, True), (0.48, 0.32, 0.2)),
         ((False, True, True), (0.0, 0.8, 0.2)),
         ((True, False, True), (0.8, 0.0, 0.2)),
     ],
@@ -170,3 +170,8 @@ def test_shares_follow_the_settings_where_there_are_such_images(
     config = replace(QUICK, captions=0.4, replay=0.2)
     found = shares(config, categories=have[0], captions=have[1], replay=have[2])
     np.testing.assert_allclose((found.categories, found.captions, found.replay), expected)
+
+
+def test_however_much_is_replayed_boxes_are_still_learnt_beside_captions() -> None:
+    found = shares(replace(QUICK, captions=0.5, replay=0.5), captions=True, replay=True)
+    assert (found.categories, found.captions, found.replay) == (0.25, 0.25, 0.5)
