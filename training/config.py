@@ -7,7 +7,7 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, get_type_hints
+from typing import Any, Literal, Self, get_args, get_type_hints
 
 from training.errors import ConfigRefused
 from training.settings import read_value, read_yaml, type_faults, wanted
@@ -38,7 +38,7 @@ class TrainConfig:
     learning_rate: float = 1e-4  # of everything that has no multiplier
     backbone_multiplier: float = 0.1  # of learning_rate, image backbone; 0 freezes it
     text_multiplier: float = 0.1  # of learning_rate, text encoder; 0 freezes it
-    weight_decay: float = 1e-4  # AdamW, not on norms and biases
+    weight_decay: float = 1e-4  # AdamW, not on norms, biases and positions
     warmup: float = 0.05  # share of the steps over which the learning rate rises
     schedule: Literal["cosine", "flat"] = "cosine"  # after the warm-up
     clip: float = 0.1  # largest norm of the gradient
@@ -49,7 +49,7 @@ class TrainConfig:
     loss: LossProfile = "auto"  # of the paper the checkpoint's family comes from, or with IoU-aware class targets
     encoder_loss: float = 1.0  # weight of the proposals' terms
     look_forward_twice: bool = True  # a decoder layer's boxes also teach the layer before it
-    denoising: int = 100  # noised copies of the labels a step, as in the papers; 0: none
+    denoising: int = 100  # noised copies of each kind, near and far, an image, as in the papers; 0: none
     denoising_boxes: int = 200  # most labelled boxes of an image that are copied, a bound on memory
     label_noise: float = 0.5  # twice the share of the copies that get a wrong name
     box_noise: float = 1.0  # largest shift of a copy's edges, in half widths and heights
@@ -58,11 +58,11 @@ class TrainConfig:
     fusion_dropout: float = 0.0  # attention between image and text
     flip: float = 0.5  # probability of a mirrored image
     crop: float = 0.3  # probability of a random part of the image
-    color: float = 0.2  # largest relative change of brightness and of contrast
+    color: float = 0.2  # largest relative change of brightness, contrast and saturation; hues turn by a tenth of it
     short_side_px: int = 0  # size of images the taught detector works at; 0: as it came
     sizes_px: tuple[int, ...] = ()  # short sides to train at; empty: 0.8 to 1.2 of the one it works at
     negatives: int = 12  # most names in a prompt that are not on the image
-    captions: float = 0.5  # share of each step's images that come with a caption or expression, where there are any
+    captions: float = 0.5  # share of the dataset's own images of a step that come with a text, where there are any
     replay: float = 0.0  # share of each step's images that repeat what the base model is sure of elsewhere
     replay_images: int = 200  # most images it is asked for that
     replay_threshold: float = 0.5  # lowest score of what is repeated
@@ -83,6 +83,12 @@ class TrainConfig:
         faults = type_faults(vars(self), get_type_hints(type(self))) or _range_faults(self)
         if faults:
             raise ConfigRefused("Training settings: " + "; ".join(faults) + ".")
+
+    def rate_of(self, part: Part) -> float:
+        """How much of the learning rate a part of the detector gets; 0: it keeps its weights."""
+        if part in self.freeze:
+            return 0.0
+        return {"text": self.text_multiplier, "backbone": self.backbone_multiplier}.get(part, 1.0)
 
     def updated(self, settings: Mapping[str, Any]) -> Self:
         """These settings with some replaced; text is read as the setting's own type.
@@ -176,6 +182,7 @@ _SHARES = (
 
 
 def _range_faults(config: TrainConfig) -> list[str]:
+    learning = {part for part in get_args(Part) if config.rate_of(part) > 0}
     rules = [(name, getattr(config, name) >= 1, "1 or more") for name in _AT_LEAST_ONE]
     rules += [(name, getattr(config, name) >= 0, "0 or more") for name in _ZERO_OR_MORE]
     rules += [(name, 0 < getattr(config, name) < math.inf, "above 0") for name in _POSITIVE]
@@ -189,7 +196,12 @@ def _range_faults(config: TrainConfig) -> list[str]:
             config.accumulate <= (config.batch_size or config.accumulate),
             f"at most batch_size ({config.batch_size})",
         ),
+        ("seed", config.seed < 2**32, "below 4294967296"),
         ("replay", 0 <= config.replay < 1, "at least 0 and below 1"),
+        ("novel", config.mode == "open" or not config.novel, f"left empty in mode {config.mode}: set mode to open"),
+        ("dense_steps", config.dense_steps == 0 or config.dense_steps < config.steps, f"below steps ({config.steps})"),
+        ("dense_steps", config.dense_steps == 0 or bool(learning - {"decoder"}), "0 where only the decoder learns"),
+        ("lora_rank", config.lora_rank == 0 or bool(learning - {"heads"}), "0 where only heads learn, or freeze fewer"),
         ("short_side_px", config.short_side_px == 0 or 32 <= config.short_side_px <= 4096, "0 or between 32 and 4096"),
         ("sizes_px", all(32 <= size <= 4096 for size in config.sizes_px), "sides between 32 and 4096"),
     ]

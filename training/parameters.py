@@ -112,7 +112,4 @@ def _rate(name: str, config: TrainConfig) -> float:
     """Share of the learning rate for the parameter called `name`."""
     if name.startswith("denoising."):  # learns beside the detector, whatever of that is frozen
         return 1.0
-    part = part_of(name)
-    if part in config.freeze:
-        return 0.0
-    return {"text": config.text_multiplier, "backbone": config.backbone_multiplier}.get(part, 1.0)
+    return config.rate_of(part_of(name))

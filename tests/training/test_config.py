@@ -32,12 +32,39 @@ def test_all_faults_are_reported_together() -> None:
         ("sizes_px", {"a": 1}),
         ("accumulate", 5),
         ("seed", -1),
+        ("seed", 2**32),
         ("steps", 10**400),
     ],
 )
 def test_a_setting_out_of_range_is_named(key: str, value: object) -> None:
     with pytest.raises(ConfigRefused, match=f"{key} is"):
         TrainConfig(batch_size=4).updated({key: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"mode": "vocabulary", "novel": "cat"}, "novel is ('cat',), it must be left empty in mode vocabulary"),
+        ({"steps": 100, "dense_steps": 100}, "dense_steps is 100, it must be below steps (100)"),
+        (
+            {"dense_steps": 5, "freeze": "text,neck,encoder,heads", "backbone_multiplier": 0},
+            "dense_steps is 5, it must be 0 where only the decoder learns",
+        ),
+        (
+            {"lora_rank": 4, "freeze": "backbone,neck,encoder,decoder", "text_multiplier": 0},
+            "lora_rank is 4, it must be 0 where only heads learn",
+        ),
+    ],
+)
+def test_settings_that_take_away_each_others_effect_are_refused(settings: dict[str, object], told: str) -> None:
+    with pytest.raises(ConfigRefused) as refused:
+        TrainConfig().updated(settings)
+    assert told in str(refused.value)
+
+
+def test_a_part_learns_at_its_own_rate_unless_it_is_frozen() -> None:
+    config = TrainConfig(freeze=("text", "neck"), backbone_multiplier=0.2)
+    assert [config.rate_of(part) for part in ("backbone", "text", "neck", "heads")] == [0.2, 0.0, 0.0, 1.0]
 
 
 def test_text_is_read_as_the_settings_own_type() -> None:

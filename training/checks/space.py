@@ -8,6 +8,7 @@ from torch import nn
 
 from training.checks.problem import Problem, error
 from training.config import TrainConfig
+from training.parameters import part_of
 
 _BYTES = 4  # float32
 _COPIES = 5  # weights, average, best, and Adam's two moments
@@ -38,11 +39,9 @@ def needed_bytes(model: nn.Module, config: TrainConfig) -> int:
 
 
 def _may_learn(name: str, config: TrainConfig) -> bool:
-    if ".text_backbone." in name:
-        return config.text_multiplier > 0 and "text" not in config.freeze
-    if ".backbone." in name:
-        return config.backbone_multiplier > 0 and "backbone" not in config.freeze
-    return config.lora_rank == 0  # adapters are small against what they adapt
+    part = part_of(name)
+    whole = config.lora_rank == 0 or part == "heads"  # adapters are small against what they adapt
+    return whole and config.rate_of(part) > 0
 
 
 def _there(folder: Path) -> Path:
