@@ -1,6 +1,7 @@
 """The settings of one training run."""
 
 import dataclasses
+import difflib
 import math
 import os
 import reprlib
@@ -101,8 +102,9 @@ class TrainConfig:
         faults: list[str] = []
         for key, value in settings.items():
             if key not in hints:
-                known = ", ".join(sorted(hints))
-                faults.append(f"unknown setting {reprlib.repr(key)} (known: {known})")
+                near = difflib.get_close_matches(str(key), hints, 1)
+                meant = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(hints))}"
+                faults.append(f"unknown setting {reprlib.repr(key)} ({meant})")
                 continue
             try:
                 values[key] = read_value(value, hints[key])
@@ -193,7 +195,7 @@ def _range_faults(config: TrainConfig) -> list[str]:
         ("color", 0 <= config.color < 1, "at least 0 and below 1"),
         (
             "accumulate",
-            config.accumulate <= (config.batch_size or config.accumulate),
+            config.batch_size <= 0 or config.accumulate <= config.batch_size,  # a wrong batch_size is told alone
             f"at most batch_size ({config.batch_size})",
         ),
         ("seed", config.seed < 2**32, "below 4294967296"),

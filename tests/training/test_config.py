@@ -18,6 +18,17 @@ def test_all_faults_are_reported_together() -> None:
         assert part in text
 
 
+def test_five_faults_of_a_file_are_five_and_a_misspelt_setting_is_told_what_was_meant(tmp_path: Path) -> None:
+    path = tmp_path / "five.yaml"
+    path.write_text("stepz: 4\nlearning_rate: fast\nbatch_size: -2\nmode: everything\nflip: 3\n")
+    with pytest.raises(ConfigRefused) as refused:
+        load_config(path, [], TrainConfig())
+    faults = str(refused.value).removeprefix("Training settings: ").split("; ")
+    assert len(faults) == 5
+    assert faults[0] == "unknown setting 'stepz' (did you mean steps?)"
+    assert "batch_size is -2" in "".join(faults)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
