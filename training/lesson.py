@@ -1,6 +1,7 @@
 """What a detector learns from and what it is measured by, made of a dataset and of what it knew before."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -76,7 +77,8 @@ def lesson_of(
     notes: list[str] = []
     boxes = _of_boxes(material, detector, config, left_out, notes)
     held_out = {image.id for image in boxes.splits.validation} - {i.id for i in boxes.splits.train} if boxes else set()
-    texts = _of_texts(material, detector, config, {*left_out, *held_out}, notes, alone=boxes is None)
+    unnamed = boxes.unnamed if boxes else ()
+    texts = _of_texts(material, detector, config, left_out, held_out, unnamed, notes, alone=boxes is None)
     if boxes is None and texts is None:
         raise NothingToTrain(f"Dataset {material.name!r} has nothing to learn from. Label or caption some images.")
     part = shares(config, categories=boxes is not None, captions=texts is not None, replay=bool(memory.replayed))
@@ -111,6 +113,7 @@ class _Boxes:
     splits: Splits
     prompts: PromptSampler
     evaluate: Callable[[], Evaluation]
+    unnamed: tuple[str, ...]  # how held-out categories are called
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,9 @@ def _of_boxes(
     limits = token_limits(detector)
     prompts = PromptSampler(ontology, detector.tokenizer, config.mode, config.negatives, *limits, novel=novel)
     groups = {"base": base, "novel": novel} if novel else {}
-    return _Boxes(splits, prompts, _box_evaluation(detector, splits, ontology, config, groups))
+    kept_out = [ontology.categories[index] for index in novel]
+    unnamed = tuple({name for category in kept_out for name in (category.name, *category.phrases)})
+    return _Boxes(splits, prompts, _box_evaluation(detector, splits, ontology, config, groups), unnamed)
 
 
 def _box_evaluation(
@@ -177,7 +182,9 @@ def _of_texts(
     material: Material,
     detector: GroundingDetector,
     config: TrainConfig,
-    left_out: set[int],
+    left_out: Sequence[int],
+    held_out: Collection[int],
+    unnamed: Sequence[str],
     notes: list[str],
     *,
     alone: bool,
@@ -187,18 +194,36 @@ def _of_texts(
         return None
     sampler = CaptionSampler(detector.tokenizer, *token_limits(detector))
     there = [image for image in material.captioned if image.id not in left_out and Path(image.path).is_file()]
-    learnt = [image for image in there if image.split in (None, "train")]
-    measured = [image for image in there if image.split == "val"]
+    learnt = [image for image in there if image.split in (None, "train") and image.id not in held_out]
+    measured = [image for image in there if image.split == "val" or image.id in held_out]
     if alone and learnt and not measured:
         learnt, measured = _held_out(learnt, config, notes)
+    learnt = _without_names(learnt, unnamed, notes)
     readable = sampler.readable(learnt)
     texts, left = (sum(len(image.captions) for image in images) for images in (learnt, readable))
     if texts > left:
         notes.append(f"{texts - left} of {texts} texts are longer than this detector reads and are left out.")
     if not readable:
         return None
+    if not measured:
+        notes.append(
+            "No image to measure on has a text: texts are measured on images they are learnt from, so the numbers "
+            "flatter."
+        )
     images = [_two_texts(image, config.seed) for image in _sample(measured or readable, config)]
     return _Texts(readable, sampler, lambda: evaluate_texts(detector, images))
+
+
+def _without_names(images: list[CaptionedImage], names: Sequence[str], notes: list[str]) -> list[CaptionedImage]:
+    """The images with those of their texts that say none of the names, in the singular or with an "s"."""
+    if not names:
+        return images
+    said = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})(?:e?s)?\b", re.IGNORECASE)
+    kept = [replace(i, captions=tuple(text for text in i.captions if not said.search(text.text))) for i in images]
+    gone = sum(len(image.captions) for image in images) - sum(len(image.captions) for image in kept)
+    if gone:
+        notes.append(f"{gone} texts name a held-out category and are left out.")
+    return [image for image in kept if image.captions]
 
 
 def _two_texts(image: CaptionedImage, seed: int) -> CaptionedImage:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 
 from annotations.captions import CaptionText, Phrase, add_captions, expression
 from annotations.categories import ensure_categories
-from annotations.models import Annotation, Category, Image
+from annotations.models import Annotation, Caption, Category, Image
 from engine.checkpoints import load_detector
 from tests.training.workspaces import QUICK_SETTINGS, Bench, add_squares, make_bench
 from training.config import TrainConfig
@@ -80,6 +80,32 @@ def test_captions_of_images_that_are_held_out_to_measure_on_are_not_learnt(bench
     boxes, texts = lesson(bench).sources
     assert {image.id for image in texts.items} == {image.id for image in boxes.items}
     assert len(boxes.items) == 10
+
+
+def test_texts_are_measured_on_the_images_held_out(bench: Bench) -> None:
+    caption_all(bench, add_squares(bench, train=12))
+    found = lesson(bench)
+    for image in found.sources[1].items:
+        Path(image.path).unlink()
+    assert found.evaluate().metrics["P@1"] is not None
+
+
+def test_texts_that_are_learnt_and_measured_on_the_same_images_are_told_of(bench: Bench) -> None:
+    caption_all(bench, add_squares(bench, train=4, val=2))
+    with bench.store.writing() as session:
+        of_val = select(Image.id).where(Image.split == "val")
+        session.execute(delete(Caption).where(Caption.image_id.in_(of_val)))
+    assert lesson(bench).notes == (
+        "No image to measure on has a text: texts are measured on images they are learnt from, so the numbers flatter.",
+    )
+
+
+def test_texts_that_name_a_held_out_category_are_not_learnt(bench: Bench) -> None:
+    caption_all(bench, add_squares(bench, train=4, val=2))
+    found = lesson(bench, mode="open", novel="red car")
+    _, texts = found.sources
+    assert {text.text for image in texts.items for text in image.captions} == {"a dog"}
+    assert "8 texts name a held-out category and are left out." in found.notes
 
 
 def test_a_dataset_of_captions_alone_is_learnt_and_measured_by_its_texts(bench: Bench) -> None:
