@@ -15,13 +15,14 @@ from engine.ontology import Category, Ontology
 from training.config import TrainConfig
 from training.dataset import LabelledDataset, split_for_training
 from training.errors import NothingToTrain
+from training.phrases import asked_phrases
 
 AnyImage = LabelledImage | CaptionedImage
 
 
 @dataclass(frozen=True)
 class NamedPhrases:
-    """A category as people wrote it: nothing is cleaned and nothing is sure."""
+    """A category with what a detector is asked for (`asked_phrases`): as people wrote it, so nothing is sure."""
 
     name: str
     phrases: tuple[str, ...]
@@ -109,10 +110,11 @@ def read_subject(session: Session, name: str) -> Subject:
     labelled = {image.id for image in images}
     captioned = tuple(captioned_images(session, dataset.id))
     used = labelled | {image.id for image in captioned}
+    phrases = asked_phrases([(row.name, [phrase.text for phrase in row.phrases]) for row in rows])
     total = session.scalar(select(func.count()).where(Image.dataset_id == dataset.id)) or 0
     return Subject(
         name=name,
-        categories=tuple(NamedPhrases(row.name, tuple(p.text for p in row.phrases), row.color) for row in rows),
+        categories=tuple(NamedPhrases(row.name, own, row.color) for row, own in zip(rows, phrases, strict=True)),
         images=images,
         prompt=session.scalar(select(Dataset.prompt).where(Dataset.id == dataset.id)),
         digests={id_: digest for id_, digest, _ in facts if id_ in used},
@@ -133,6 +135,8 @@ def parts_of(subject: Subject, config: TrainConfig) -> Parts:
     except NothingToTrain as refusal:
         train = [image for image in subject.images if image.split in (None, "train")]
         parts = Parts(train, dataset.of_split("val"), test, refusal=str(refusal))
+    if parts.refusal is None and not config.captions:
+        return parts  # beside boxes no text is asked for
     held_out = {image.id for image in parts.validation} - {image.id for image in parts.train}
     train_texts = [i for i in subject.captioned if i.split in (None, "train") and i.id not in held_out]
     validation_texts = [image for image in subject.captioned if image.split == "val"]

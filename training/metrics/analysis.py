@@ -121,9 +121,10 @@ def analyse(labels: Sequence[Labels], predictions: Sequence[Predictions], names:
     right = np.concatenate([np.zeros(0, bool), *(m.found[c] >= 0 for m, c in zip(matches, counted, strict=True))])
     wanted = _classes([of_image.classes[~crowd_of(of_image)] for of_image in labels])
     totals = np.bincount(wanted, minlength=len(names))
-    curves = tuple(
-        _curve(scores[classes == index], right[classes == index], int(totals[index])) for index in range(len(names))
-    )
+    by_class = np.argsort(classes, kind="stable")
+    ends = np.searchsorted(classes[by_class], np.arange(len(names)), side="right")
+    rows = np.split(by_class, ends)[: len(names)]
+    curves = tuple(_curve(scores[own], right[own], int(totals[index])) for index, own in enumerate(rows))
     return Analysis(tuple(names), curves, _curve(scores, right, len(wanted)), matches)
 
 
@@ -135,9 +136,8 @@ def match(labels: Labels, predictions: Predictions, least_iou: float = IOU) -> M
     overlaps = overlap(predictions.boxes_xyxy, labels.boxes_xyxy, crowd)  # (P, L)
     near = (overlaps >= least_iou) & (predictions.classes[:, None] == labels.classes[None, :])
     free = ~crowd
-    for index in np.argsort(-predictions.scores, kind="stable"):
-        if ignored[index] or not near[index].any():
-            continue
+    order = np.argsort(-predictions.scores, kind="stable")
+    for index in order[near.any(axis=1)[order] & ~ignored[order]]:  # most predictions are near no label
         candidates = np.flatnonzero(near[index] & free)
         if candidates.size:
             best = candidates[::-1][overlaps[index, candidates[::-1]].argmax()]  # of equals the last, as COCO does
@@ -169,7 +169,7 @@ def _beyond_the_limit(predictions: Predictions) -> NDArray[np.bool_]:
     beyond = np.zeros(len(predictions.scores), np.bool_)
     if len(beyond) > MAX_DETECTIONS:
         order = np.argsort(-predictions.scores, kind="stable")
-        for class_id in np.unique(predictions.classes):
+        for class_id in np.flatnonzero(np.bincount(predictions.classes) > MAX_DETECTIONS):
             beyond[order[predictions.classes[order] == class_id][MAX_DETECTIONS:]] = True
     return beyond
 

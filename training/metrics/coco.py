@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.ontology import Ontology
 
 MAX_DETECTIONS = 100  # per image and category, COCO's own limit
+_AT_ONCE = 100_000  # predictions: as rows of the library each takes some 2 kB
 _RECALL_AT = (1, 10, MAX_DETECTIONS)
 _AREAS = {"": 0, "s": 1, "m": 2, "l": 3}  # rows of the library's area ranges: all, below 32² px, below 96² px, above
 COCO_METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
@@ -126,7 +127,9 @@ def detected(
     return labels, predictions
 
 
-def coco_metrics(labels: Sequence[Labels], predictions: Sequence[Predictions], names: Sequence[str]) -> Evaluation:
+def coco_metrics(
+    labels: Sequence[Labels], predictions: Sequence[Predictions], names: Sequence[str], *, at_once: int = _AT_ONCE
+) -> Evaluation:
     """COCO's box metrics of predictions against labels, image by image.
 
     A category without any label takes no part in the means (COCO's rule).
@@ -135,15 +138,14 @@ def coco_metrics(labels: Sequence[Labels], predictions: Sequence[Predictions], n
         labels: one per image.
         predictions: one per image, in the same order.
         names: of the categories, in the order that `classes` index.
+        at_once: categories are counted some at a time, of about so many predictions together; bounds memory.
     """
     if len(labels) != len(predictions):
         raise ValueError(f"{len(labels)} images have labels but {len(predictions)} have predictions.")
-    dataset = coco_dataset(labels, names)
-    results = coco_results(predictions)
-    counts = np.bincount([a["category_id"] for a in dataset["annotations"] if not a["iscrowd"]], minlength=len(names))
+    counts = _counts(labels, len(names))
     if not counts.any():
         return _nothing(names, len(labels))
-    precision, recall = accumulate(dataset, results, _RECALL_AT)
+    precision, recall = _in_parts(labels, predictions, names, at_once)
     metrics = {
         "AP": mean_measured(precision[..., 0]),
         "AP50": mean_measured(precision[0, ..., 0]),
@@ -161,6 +163,40 @@ def coco_metrics(labels: Sequence[Labels], predictions: Sequence[Predictions], n
         for row, name in enumerate(names)
     }
     return Evaluation(metrics, per_category, len(labels))
+
+
+def _counts(labels: Sequence[Labels], categories: int) -> NDArray[np.int64]:
+    """(K,) labels of each category, crowds apart."""
+    classes = [image.classes if image.crowd is None else image.classes[~image.crowd] for image in labels]
+    return np.bincount(np.concatenate([np.zeros(0, np.int64), *classes]), minlength=categories)
+
+
+def _in_parts(
+    labels: Sequence[Labels], predictions: Sequence[Predictions], names: Sequence[str], at_once: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The curves of `accumulate`, some categories at a time: each stands for itself, and memory stays bounded."""
+    total = sum(len(image.scores) for image in predictions)
+    size = max(1, len(names) * at_once // max(total, at_once))
+    parts = []
+    for start in range(0, len(names), size):
+        own = names[start : start + size]
+        dataset = coco_dataset([_labels_between(image, start, start + size) for image in labels], own)
+        results = coco_results([_predictions_between(image, start, start + size) for image in predictions])
+        parts.append(accumulate(dataset, results, _RECALL_AT))
+    return np.concatenate([part[0] for part in parts], axis=2), np.concatenate([part[1] for part in parts], axis=1)
+
+
+def _labels_between(labels: Labels, first: int, end: int) -> Labels:
+    """The labels of the categories [first, end), which become the first ones."""
+    rows = (labels.classes >= first) & (labels.classes < end)
+    crowd = None if labels.crowd is None else labels.crowd[rows]
+    areas = None if labels.areas_px is None else labels.areas_px[rows]
+    return Labels(labels.boxes_xyxy[rows], labels.classes[rows] - first, crowd, areas)
+
+
+def _predictions_between(found: Predictions, first: int, end: int) -> Predictions:
+    rows = (found.classes >= first) & (found.classes < end)
+    return Predictions(found.boxes_xyxy[rows], found.classes[rows] - first, found.scores[rows])
 
 
 def coco_dataset(labels: Sequence[Labels], names: Sequence[str]) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from training.metrics.coco import Evaluation, Labels, Predictions, accumulate, c
 BEST_PER_CATEGORY = 10_000
 """Detections of a category that count, over the whole dataset."""
 
+_SPARE = 0.25  # more than the best are held before they are chosen anew
+_PARTS = 256
+
 Frequency = Literal["r", "c", "f"]  # in 1 to 10, 11 to 100, more than 100 images of the training set
 _OVER_IOUS = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}
 _OVER_AREAS = {"APs": 1, "APm": 2, "APl": 3}
@@ -104,22 +107,45 @@ def lvis_fixed_ap(
     return Evaluation(metrics, per_category, len(labels))
 
 
+class _Best:
+    """The best detections of one category on the way: never many more than `most` are held."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._parts: list[_Found] = []
+        self._count = 0
+        self._least = np.float32(-np.inf)  # the score of the last one held once there are `most`
+
+    def add(self, found: _Found) -> None:
+        """Those of one more image; what can't be among the best any more is dropped at once."""
+        better = found.scores > self._least  # of equals the earlier ones count, which are held
+        if not better.any():
+            return
+        self._parts.append(_Found(found.images[better], found.boxes_xyxy[better], found.scores[better]))
+        self._count += int(better.sum())
+        if self._count > self._most * (1 + _SPARE):
+            self._parts = [self.best()]
+            self._count = self._most
+            self._least = self._parts[0].scores.min()
+        elif len(self._parts) >= _PARTS:
+            self._parts = [_joined(self._parts)]  # many small arrays take far more room than what is in them
+
+    def best(self) -> _Found:
+        """The best of all so far."""
+        return _joined(self._parts).best(self._most)
+
+
 def _best_of_all(predictions: Iterable[Predictions], images: int, categories: int, most: int) -> list[_Found]:
-    """The best detections of each category; never many more than `most` are held."""
-    held: list[list[_Found]] = [[] for _ in range(categories)]
-    counts = np.zeros(categories, int)
+    """The best detections of each category."""
+    held = [_Best(most) for _ in range(categories)]
     seen = 0
     for image, part in enumerate(predictions):
         seen += 1
         for category, found in _by_category(image, part, categories):
-            held[category].append(found)
-            counts[category] += len(found.scores)
-            if counts[category] > 2 * most:
-                held[category] = [_joined(held[category]).best(most)]
-                counts[category] = most
+            held[category].add(found)
     if seen != images:
         raise ValueError(f"{images} images have labels but {seen} have predictions.")
-    return [_joined(parts).best(most) for parts in held]
+    return [each.best() for each in held]
 
 
 def _by_category(image: int, part: Predictions, categories: int) -> Iterator[tuple[int, _Found]]:

@@ -1,6 +1,7 @@
 """Everything that is wrong with a dataset is told at once, and nothing that is right is complained of."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,25 @@ def test_phrases_that_do_not_fit_together_are_an_error(
     many = [letter * 60 for letter in "abcde"]
     add_dataset(store, tmp_path / "images", clean(), [("blue ball", ()), ("red car", many)])
     assert found(checked(store, detector, tmp_path), "many_phrases").where == ("red car",)
+
+
+def test_names_of_file_formats_are_checked_as_they_are_asked_for(
+    store: Store, detector: GroundingDetector, tmp_path: Path
+) -> None:
+    # asked for as "blue ball" and, of a name that is long only with its remark, "red car"
+    add_dataset(store, tmp_path / "images", clean(), [("blue_ball", ()), (f"red_car_({SIXTY})", ())])
+    assert kinds(checked(store, detector, tmp_path)) == []
+
+
+def test_texts_are_not_looked_at_where_none_is_asked_for(
+    store: Store, detector: GroundingDetector, tmp_path: Path
+) -> None:
+    add_dataset(store, tmp_path / "images", clean())
+    with store.writing() as session:
+        image = session.scalars(select(Image).where(Image.file_name == "train-0.png")).one()
+        add_captions(session, image.id, [expression("cat " * 300, np.array([[0, 0, 9, 9]], np.float32))])
+    assert kinds(checked(store, detector, tmp_path)) == ["long_text"]
+    assert kinds(checked(store, detector, tmp_path, replace(QUICK, captions=0))) == []
 
 
 def test_an_empty_val_split_is_said_with_what_is_done_about_it(

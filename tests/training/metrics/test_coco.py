@@ -136,6 +136,12 @@ def test_numbers_agree_with_pycocotools(seed: int, capsys: pytest.CaptureFixture
         assert ours.metrics[key] == (pytest.approx(value, abs=1e-9) if value > -1 else None), key
 
 
+@pytest.mark.parametrize("at_once", [1, 60])
+def test_categories_counted_one_by_one_or_two_by_two_give_the_same_numbers(at_once: int) -> None:
+    truth, found = zip(*(noisy_image(np.random.default_rng(seed)) for seed in range(12)), strict=True)
+    assert coco_metrics(truth, found, NAMES, at_once=at_once) == coco_metrics(truth, found, NAMES)
+
+
 def pycocotools_metrics(truth: Sequence[Labels], found: Sequence[Predictions]) -> dict[str, float]:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
