@@ -59,6 +59,8 @@ def test_every_command_explains_itself(command: str) -> None:
         ["evaluate", "--layout", "coco"],
         ["evaluate", "--layout", "coco", "--annotations", "a.json", "--split", "val"],
         ["evaluate", "--dataset", "x", "--images", "pictures"],
+        ["evaluate", "--layout", "coco", "--annotations", "a.json", "--parallel"],
+        ["evaluate", "--layout", "d3", "--annotations", "a.json", "--thirteen"],
         ["models", "promote"],
     ],
 )

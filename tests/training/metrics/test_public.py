@@ -1,6 +1,7 @@
 """Benchmarks in their own layouts, from the file to the number."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from engine.preprocessing import Picture
 from tests.training.metrics.test_captions import A, B, Oracle
 from training.errors import LayoutRefused
 from training.metrics import COCO_METRICS, described_ap, lvis_fixed_ap, phrase_recall, referring_precision
-from training.metrics.public import TASKS, Place, evaluate_public
+from training.metrics.public import TASKS, Place, evaluate_public, read_public
 
 
 class Lister(Oracle):
@@ -123,6 +124,29 @@ def test_odinw_is_the_mean_over_the_datasets_below_a_folder(folder: Path) -> Non
     assert {name: row["AP50"] for name, row in found.per_category.items()} == {"Dogs": 1, "Cows": 0}
 
 
+def test_odinw13_leaves_the_other_datasets_out(folder: Path) -> None:
+    document = {"images": [image(1)], "annotations": [box(1, 1, A, 1)], "categories": [{"id": 1, "name": "dog"}]}
+    for name in ("Aquarium", "Dogs"):
+        own = folder / name / "valid"
+        own.mkdir(parents=True)
+        Image.fromarray(np.zeros((20, 60, 3), np.uint8)).save(own / "a.png")
+        written(own, document, "annotations_without_background.json")
+    found = evaluate_public(Lister({"dog": [(A, 0.9, 0)]}), Place("odinw", folder), thirteen=True)
+    assert list(found.per_category) == ["Aquarium"]
+    shutil.rmtree(folder / "Aquarium")
+    with pytest.raises(LayoutRefused, match="nothing to measure on"):
+        read_public(Place("odinw", folder), thirteen=True)
+
+
+def test_all_datasets_of_odinw_are_read_before_the_first_is_measured(folder: Path) -> None:
+    good = {"images": [image(1)], "annotations": [], "categories": [{"id": 1, "name": "dog"}]}
+    for name, document in (("Cows", good), ("Dogs", {"images": []})):
+        (folder / name / "valid").mkdir(parents=True)
+        written(folder / name / "valid", document, "annotations_without_background.json")
+    with pytest.raises(LayoutRefused, match="no list 'annotations'"):
+        read_public(Place("odinw", folder))
+
+
 def test_flickr_ranks_the_phrases_of_each_caption(folder: Path) -> None:
     text = "a cat and a dog"
     path = written(
@@ -167,6 +191,39 @@ def test_d3_asks_only_for_the_sentences_of_the_images_group(folder: Path) -> Non
     oracle = Lister({"a dog on a leash": [(A, 0.9, 0)], "a dog without a leash": [(A, 0.8, 0)]})
     found = evaluate_public(oracle, Place("d3", path))
     assert (found.metrics["FULL"], found.metrics["PRES"], found.metrics["ABS"]) == (0.5, 1, 0)
+
+
+def test_d3_asks_for_sentences_one_by_one_where_that_is_wanted(folder: Path) -> None:
+    sentences = [{"id": 10, "name": "a dog", "is_negative": 0}, {"id": 20, "name": "no dog", "is_negative": 1}]
+    document = {
+        "images": [image(1)], "annotations": [box(1, 1, A, 10), box(2, 1, B, 20)], "categories": sentences,
+        "groups": [{"id": 1, "inner_sent_id": [10, 20], "img_id": [1]}],
+    }  # fmt: skip
+    asked: list[tuple[str, ...]] = []
+
+    class Listening(Lister):
+        def detect(
+            self, images: Sequence[Picture], ontology: Ontology, *, threshold: float = 0.3, top_k: int = 300
+        ) -> list[sv.Detections]:
+            asked.append(tuple(ontology.names))
+            return super().detect(images, ontology, threshold=threshold, top_k=top_k)
+
+    place = Place("d3", written(folder, document))
+    oracle = Listening({"a dog": [(A, 0.9, 0)], "no dog": []})
+    found = evaluate_public(oracle, place)
+    # absence may be written as 1 and 0: what is there is found, what is missing is not
+    assert (found.metrics["PRES"], found.metrics["ABS"]) == (1, 0)
+    assert evaluate_public(oracle, place, parallel=True).metrics == found.metrics
+    assert asked == [("a dog", "no dog"), ("a dog",), ("no dog",)]
+
+
+def test_a_word_for_absence_is_refused(folder: Path) -> None:
+    document = {
+        "images": [image(1)], "annotations": [], "categories": [{"id": 10, "name": "a dog", "is_negative": "no"}],
+        "groups": [{"id": 1, "inner_sent_id": [10], "img_id": [1]}],
+    }  # fmt: skip
+    with pytest.raises(LayoutRefused, match=r"categories\[0\] has 'is_negative' 'no', not true or false"):
+        read_public(Place("d3", written(folder, document)))
 
 
 def test_a_file_without_images_is_refused_by_name(folder: Path) -> None:

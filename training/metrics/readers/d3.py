@@ -81,7 +81,7 @@ def _absence(document: Document, path: Path, categories: Categories) -> dict[Ide
     if not said:
         said = list(_table(document, path, "sentences"))
     if said:
-        return {row.identity("id"): row.value("is_negative") is True for row in said}
+        return {row.identity("id"): _is_negative(row) for row in said}
     beside = path.with_name("d3_abs_annotations.json")
     if path.name == "d3_pres_annotations.json":
         return dict.fromkeys(categories, False)
@@ -89,6 +89,13 @@ def _absence(document: Document, path: Path, categories: Categories) -> dict[Ide
         return {}
     absent = read_document(beside, _INSTEAD).categories()
     return {identity: identity in absent for identity in categories}
+
+
+def _is_negative(row: Row) -> bool:
+    value = row.value("is_negative")
+    if value not in (0, 1) or isinstance(value, float):
+        row.refuse("is_negative", "true or false (or 1 or 0)")
+    return bool(value)
 
 
 def _table(document: Document, path: Path, key: str) -> Iterator[Row]:
