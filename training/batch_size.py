@@ -12,6 +12,7 @@ from engine.grounding import GroundingDetector
 from training.config import TrainConfig
 from training.data import Batch, resized_to, scales
 from training.errors import TrainingError
+from training.lora import has_adapter, take_off_adapter
 from training.parameters import choose_trainable, set_mode
 from training.processes import Processes
 from training.recompute import SavedActivations, recomputing
@@ -62,7 +63,8 @@ def with_batch_size(
         if torch.device(detector.device).type == "cuda":
             found = largest_that_fits(lambda count: _fits_gpu(student, batch(count), config), most)
         else:
-            found = min(most, max(1, _free_bytes(student) // _bytes_of(student, batch(1), config)))
+            free = _free_bytes(student, processes.count)
+            found = min(most, max(1, free // _bytes_of(student, batch(1), config)))
     if not found:
         raise TrainingError(
             f"Not even one image of {largest} px fits into the GPU's memory. Set recompute to true, smaller sizes_px, "
@@ -91,6 +93,7 @@ def _trying(detector: GroundingDetector, config: TrainConfig) -> Iterator[Studen
     """A student that learns as in the run to come; afterwards its detector and the random state are as they were."""
     model: nn.Module = detector.model
     learns = {name: value.requires_grad for name, value in model.named_parameters()}
+    had_adapter = has_adapter(model)
     with torch.random.fork_rng():
         choose_trainable(model, config)
         set_mode(model, config)
@@ -98,6 +101,8 @@ def _trying(detector: GroundingDetector, config: TrainConfig) -> Iterator[Studen
             yield Student(model, config)
         finally:
             model.eval()
+            if not had_adapter:
+                take_off_adapter(model)
             for name, value in model.named_parameters():
                 value.grad = None
                 value.requires_grad_(learns.get(name, value.requires_grad))
@@ -134,14 +139,14 @@ def _learn(student: Student, batch: Batch, config: TrainConfig, *, backward: boo
         torch.autograd.backward(torch.stack(list(terms.values())).sum())
 
 
-def _free_bytes(student: Student) -> int:
-    """What the run may take beside the weights, their gradients and what the optimiser keeps of them."""
+def _free_bytes(student: Student, processes: int) -> int:
+    """What each process may take beside the weights, their gradients and what the optimiser keeps of them."""
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):  # macOS and Windows have no such number
         free = _UNKNOWN
     learning = sum(value.numel() * value.element_size() for value in _learning(student))
-    return int(free * _CPU_SHARE) - (1 + _COPIES) * learning
+    return int(free * _CPU_SHARE / processes) - (1 + _COPIES) * learning
 
 
 def _learning(student: Student) -> list[nn.Parameter]:

@@ -56,7 +56,18 @@ def merge_adapter(model: nn.Module) -> None:
     """Add the adapters to their layers and take them off: a plain model that computes the same, up to rounding."""
     for layer in _layers(model).values():
         layer.merge(safe_merge=True)
-    _take_off(model)
+    take_off_adapter(model)
+
+
+def take_off_adapter(model: nn.Module) -> None:
+    """Put the layers that it wraps back in place, as they were before `add_adapter`; nothing without an adapter."""
+    if not has_adapter(model):
+        return
+    for name, layer in _layers(model).items():
+        parent, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(parent), attribute, layer.get_base_layer())
+    if hasattr(model, "peft_config"):
+        del model.peft_config
 
 
 def save_adapter(model: nn.Module, folder: Path, base_source: str, base_sha256: str) -> None:
@@ -137,7 +148,7 @@ def attached(detector: GroundingDetector, folder: Path) -> Iterator[Adapter]:
         yield Adapter(model, base)
     finally:
         _swapped(model, base)
-        _take_off(model)
+        take_off_adapter(model)
 
 
 def _read(folder: Path, detector: GroundingDetector) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -191,15 +202,6 @@ def _layers(model: nn.Module) -> dict[str, Any]:
 def _switch(model: nn.Module, *, on: bool) -> None:
     for layer in _layers(model).values():
         layer.enable_adapters(on)
-
-
-def _take_off(model: nn.Module) -> None:
-    """Put the wrapped layers back in place."""
-    for name, layer in _layers(model).items():
-        parent, _, attribute = name.rpartition(".")
-        setattr(model.get_submodule(parent), attribute, layer.get_base_layer())
-    if hasattr(model, "peft_config"):
-        del model.peft_config
 
 
 def _swapped(model: nn.Module, values: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -53,13 +53,22 @@ def test_large_images_leave_room_for_fewer(tmp_path: Path, monkeypatch: pytest.M
     assert fewer < found(tmp_path, replace(config, recompute=True), MOST).batch_size
 
 
-def test_the_detector_is_left_as_it_came(tmp_path: Path) -> None:
+def test_processes_share_the_memory_of_one_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sysconf", lambda name: {"SC_AVPHYS_PAGES": 40_000, "SC_PAGE_SIZE": 4096}[name])  # 164 MB
+    config = replace(QUICK, batch_size=0, sizes_px=(256,))
+    alone = found(tmp_path, config, MOST).batch_size
+    assert alone < MOST
+    assert found(tmp_path, config, 2 * MOST, Processes(0, 2)).batch_size <= alone
+
+
+@pytest.mark.parametrize("lora_rank", [0, 2])
+def test_the_detector_is_left_as_it_came(tmp_path: Path, lora_rank: int) -> None:
     detector = tiny_grounding_detector()
     before = {name: value.clone() for name, value in detector.model.state_dict().items()}
     learns = {name: value.requires_grad for name, value in detector.model.named_parameters()}
     random_state = torch.get_rng_state()
     images = squares(tmp_path, 2)
-    config = replace(QUICK, batch_size=0)
+    config = replace(QUICK, batch_size=0, lora_rank=lora_rank)
     with_batch_size(config, detector, lambda settings: batches_of(detector, images, settings), 2, Processes())
     torch.testing.assert_close(detector.model.state_dict(), before, rtol=0, atol=0)
     assert {name: value.requires_grad for name, value in detector.model.named_parameters()} == learns
