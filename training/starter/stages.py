@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from training.criterion import CriterionConfig, GroundingCriterion
 from training.dense import dense_loss
+from training.ema import AveragedWeights
 from training.errors import TrainingDiverged
-from training.starter.averaging import WeightAverage
 from training.starter.batches import BatchRules, SceneBatch, SceneBatches, load
 from training.starter.forward import SharedPromptForward
 from training.starter.model import let_queries_see_neighbours, start_encoder_as_identity
@@ -86,7 +86,7 @@ class StageState:
 
     config: StageConfig
     model: Any
-    average: WeightAverage
+    average: AveragedWeights
     optimizer: torch.optim.Optimizer
     step: int = 0
 
@@ -99,7 +99,8 @@ def begin(config: StageConfig, model: Any) -> StageState:
         let_queries_see_neighbours(model)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name.startswith(_DECODER))
-    return StageState(config, model, WeightAverage(model, config.average_decay), _optimizer(config, model))
+    average = AveragedWeights(dict(model.named_parameters(remove_duplicate=False)), config.average_decay)
+    return StageState(config, model, average, _optimizer(config, model))
 
 
 def run(state: StageState, tokenizer: Any, workers: int = 1) -> Iterator[Progress]:
@@ -129,8 +130,8 @@ def run(state: StageState, tokenizer: Any, workers: int = 1) -> Iterator[Progres
         nn.utils.clip_grad_norm_(parameters, config.clip_norm)
         state.optimizer.step()
         state.optimizer.zero_grad()
-        state.average.update(state.model)
         state.step += 1
+        state.average.update(state.step)
         yield Progress(state.step, {name: value.item() for name, value in losses.items()}, rate)
 
 

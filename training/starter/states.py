@@ -16,8 +16,7 @@ def save_state(state: StageState, path: Path) -> None:
         "stage": state.config.name,
         "step": state.step,
         "model": state.model.state_dict(),
-        "average": state.average.model.state_dict(),
-        "updates": state.average.updates,
+        "average": state.model.state_dict() | state.average.values,  # statistics of batch norms as they are
         "optimizer": state.optimizer.state_dict(),
     }
     with published_file(path) as temporary:
@@ -34,8 +33,8 @@ def load_state(state: StageState, path: Path) -> None:
     if content["stage"] != state.config.name:
         raise StateRefused(f"{path} holds stage {content['stage']!r}, not {state.config.name!r}. Name its own file.")
     state.model.load_state_dict(content["model"])
-    state.average.model.load_state_dict(content["average"])
-    state.average.updates = content["updates"]
+    for name, value in state.average.values.items():
+        value.copy_(content["average"][name])
     state.optimizer.load_state_dict(content["optimizer"])
     state.step = content["step"]
 

@@ -13,7 +13,7 @@ from training.starter.batches import BatchRules
 from training.starter.model import build_starter, starter_config
 from training.starter.prompts import PromptRules
 from training.starter.stages import DECODER, DENSE, FULL, StageConfig, begin, run
-from training.starter.states import load_state, save_state
+from training.starter.states import load_average, load_state, save_state
 from training.starter.tokenizer import build_tokenizer
 
 pytestmark = needs_font
@@ -43,8 +43,7 @@ def test_five_steps_change_the_model_and_its_average(stage: StageConfig) -> None
     assert [progress.step for progress in steps] == [1, 2, 3, 4, 5]
     moved = {name.split(".")[1] for name, value in model.named_parameters() if not torch.equal(value, before[name])}
     assert {"backbone", "text_backbone", "enc_output", "encoder_output_bbox_embed"} <= moved
-    average = state.average.model.state_dict()
-    assert all(torch.isfinite(value).all() for value in average.values())
+    assert all(torch.isfinite(value).all() for value in state.average.values.values())
 
 
 def test_the_decoder_stage_changes_nothing_before_the_decoder() -> None:
@@ -80,6 +79,18 @@ def test_a_training_taken_up_again_ends_where_it_would_have(tmp_path: Path) -> N
 
     for mine, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(resumed.average.values, whole.average.values, rtol=1e-4, atol=1e-5)
+
+
+def test_the_averaged_weights_of_a_stage_are_loaded_whole(tmp_path: Path) -> None:
+    state = begin(small(DENSE, 2), small_model())
+    list(run(state, build_tokenizer(), workers=0))
+    save_state(state, tmp_path / "dense.pt")
+    model = small_model()
+    load_average(model, tmp_path / "dense.pt")
+    for name, value in model.named_parameters(remove_duplicate=False):
+        torch.testing.assert_close(value.detach(), state.average.values[name], rtol=0, atol=0)
+    assert any(not torch.equal(value, state.average.values[name]) for name, value in state.model.named_parameters())
 
 
 def test_a_state_of_another_stage_is_refused(tmp_path: Path) -> None:
