@@ -73,7 +73,7 @@ def test_only_adapters_and_heads_learn_and_a_second_call_changes_nothing() -> No
 
 
 def test_frozen_parts_get_no_adapter() -> None:
-    config = replace(CONFIG, mode="vocabulary", backbone_multiplier=0.0, freeze=("neck", "heads"))
+    config = replace(CONFIG, backbone_multiplier=0.0, text_multiplier=0.0, freeze=("neck", "heads"))
     trainable = choose_trainable(tiny_model(), config)
     assert {part_of(name) for name in trainable} == {"encoder", "decoder"}
     assert all(is_of_adapter(name) for name in trainable)
