@@ -137,6 +137,11 @@ def test_a_small_model_learns_everything_and_a_large_one_keeps_its_backbone() ->
     assert defaults_for("cuda", 205, SWIN).backbone_multiplier == 0
 
 
+def test_only_a_large_model_is_shown_noised_copies() -> None:
+    assert defaults_for("cpu", 205, STARTER).denoising == 0
+    assert defaults_for("cuda", 205, SWIN).denoising == 100
+
+
 def test_only_a_large_model_keeps_its_text_encoder_and_only_in_mode_vocabulary() -> None:
     assert defaults_for("cuda", 205, SWIN).text_multiplier == 0
     assert defaults_for("cuda", 205, SWIN, "closed").text_multiplier > 0
