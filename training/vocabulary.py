@@ -31,6 +31,8 @@ OTHER_NAMES = (
 
 Name = int | str  # a category of the dataset by its index, or a name that is not the dataset's
 
+_ANY_PROMPT = 0.25  # share of visits in mode closed that may get any of its prompts
+
 
 class PromptSampler:
     """Draws the prompt of an image (MM-Grounding-DINO's RandomSamplingNegPos, arXiv:2401.02361).
@@ -126,9 +128,13 @@ class PromptSampler:
         return self._joined([(names[i], phrases[i]) for i in rng.permutation(len(names))], known)
 
     def _closed(self, present: Collection[int], absent: Collection[int], rng: np.random.Generator) -> SampledPrompt:
-        """One of the prompts that hold all categories, one that names something on the image where there is such."""
+        """One of the prompts that together hold all categories.
+
+        Mostly one that names something on the image; any of them in a quarter of the visits, or the names of the others
+        would never be learnt to be absent.
+        """
         useful = [packed for packed in self._closed_prompts if set(packed.categories) & set(present)]
-        choice = useful or self._closed_prompts
+        choice = useful if useful and rng.random() >= _ANY_PROMPT else self._closed_prompts
         packed = choice[int(rng.integers(len(choice)))]
         return _sampled(packed.prompt, packed.categories, {*present, *absent})
 

@@ -278,3 +278,11 @@ def test_an_image_with_2000_boxes_becomes_a_batch_in_a_blink(tmp_path: Path) -> 
     (batch,) = make(1)
     assert time.perf_counter() - started < 1.0  # about 0.04 s on an idle machine
     assert len(batch.targets[0].boxes) == 2000
+
+
+def test_in_closed_mode_an_image_is_also_shown_prompts_that_name_nothing_on_it() -> None:
+    sampler = PromptSampler(ONTOLOGY, TOKENIZER, "closed", 12, max_tokens=6)  # [CLS] cat . dog . [SEP]: two prompts
+    asked = [names_in(sampler({CAT}, {DOG, CAR, BIRD}, np.random.default_rng(seed))) for seed in range(200)]
+    elsewhere = sum(names == {"car", "bird"} for names in asked)
+    assert all(names in ({"cat", "dog"}, {"car", "bird"}) for names in asked)
+    assert 10 < elsewhere < 45  # half of a quarter of 200 is 25
