@@ -6,7 +6,6 @@ from app.commands.terminal import print_document, say
 from app.commands.train import request_of
 from app.services import opened
 from training.checks.problem import counted
-from training.preflight import refuse_errors
 from training.rehearsal import check_request
 
 
@@ -20,7 +19,10 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         for problem in report.problems:
             print(f"{problem.severity}: {problem.line}")
-    refuse_errors(report, arguments.dataset)
+    if report.errors:
+        many = "error keeps" if len(report.errors) == 1 else "errors keep"
+        say(f"{len(report.errors)} {many} a run on {arguments.dataset!r} from starting.")
+        return 1
     if not arguments.json:
         print(f"A run can start. {counted(len(report.warnings), 'warning')}.")
     return 0

@@ -130,7 +130,7 @@ def _confusion(confusion: Mapping[str, Any]) -> Markup:
     weight = [sum(row) + sum(line[index] for line in matrix) for index, row in enumerate(matrix[:-1])]
     busiest = [index for index in sorted(range(len(names)), key=lambda row: -weight[row]) if weight[index]][:MOST_CELLS]
     order = [*sorted(busiest), len(names)]
-    heads = [element("th", {"class": "upright"}, text(name)) for name in [*(names[i] for i in order[:-1]), "missed"]]
+    heads = [_head(name, "upright") for name in [*(names[i] for i in order[:-1]), "missed"]]
     rows = [element("tr", {}, element("th", {}, text("is ↓ called →")), *heads)]
     for row in order:
         name = names[row] if row < len(names) else "nothing there"
@@ -139,12 +139,17 @@ def _confusion(confusion: Mapping[str, Any]) -> Markup:
             _cell(matrix[row][column], most, row == column, (row, column) == (len(names), len(names)))
             for column in order
         ]
-        rows.append(element("tr", {}, element("th", {"class": "name"}, text(name)), *cells))
+        rows.append(element("tr", {}, _head(name, "level"), *cells))
     left = sum(map(bool, weight)) - len(busiest)
     words = "At each category's threshold and IoU 0.5. A row is what people say, a column what the detector says."
     more = f" {left} more categories are in report.json." if left else ""
     table = element("div", {"class": "card"}, element("table", {"class": "matrix"}, *rows))
     return _section("What is taken for what", element("p", {}, text(words + more)), table)
+
+
+def _head(name: str, kind: str) -> Markup:
+    """The name of a row or column, cut where it is long; the whole of it shows under the pointer."""
+    return element("th", {"class": kind, "title": name}, element("span", {}, text(name)))
 
 
 def _cell(count: int, most: int, diagonal: bool, corner: bool) -> Markup:
