@@ -137,11 +137,12 @@ def _of_boxes(
             return None
         raise
     splits = _usable(splits, left_out, notes)
-    _note_crowds(splits, detector, notes)
     ontology = material.labels.ontology
     base, novel = hold_out_categories(ontology, config)
     if novel:
         notes.append(f"Held out and measured apart: {', '.join(ontology.names[index] for index in novel)}.")
+    elif config.mode == "open":
+        notes.append(f"No category is held out of {len(base)}, so nothing tells of new names. Set novel to choose one.")
     limits = token_limits(detector)
     prompts = PromptSampler(ontology, detector.tokenizer, config.mode, config.negatives, *limits, novel=novel)
     groups = {"base": base, "novel": novel} if novel else {}
@@ -271,13 +272,6 @@ def _usable(splits: Splits, left_out: Sequence[int], notes: list[str]) -> Splits
     if gone:
         notes.append(f"{gone} images are left out because their files are gone or can't be read.")
     return replace(splits, train=train, validation=validation)
-
-
-def _note_crowds(splits: Splits, detector: GroundingDetector, notes: list[str]) -> None:
-    queries = int(detector.model.config.num_queries)
-    crowded = sum(len(image.boxes_xyxy) > queries for image in splits.train)
-    if crowded:
-        notes.append(f"{crowded} images have more than {queries} boxes, the most this detector can find on one.")
 
 
 def _sample(images: Sequence[T], config: TrainConfig) -> list[T]:

@@ -152,6 +152,12 @@ def test_open_training_measures_held_out_categories_apart(bench: Bench) -> None:
     assert all("AP_novel" in line for line in map(json.loads, progress) if line.get("event") == "evaluation")
 
 
+def test_open_training_says_where_too_few_categories_leave_none_to_hold_out(bench: Bench) -> None:
+    add_squares(bench, train=4, val=2)
+    assert any("No category is held out of 2" in note for note in lesson(bench, mode="open").notes)
+    assert not any("held out of" in note for note in lesson(bench, mode="vocabulary").notes)
+
+
 def other_dataset(bench: Bench, count: int = 8) -> None:
     dataset_id = add_squares(bench, train=count, name="others")
     with bench.store.writing() as session:
