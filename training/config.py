@@ -120,9 +120,10 @@ def defaults_for(device: str, images: int, parameters: int = 0, mode: Mode = "vo
     """Settings that suit a machine, a dataset of `images` training images and a model of `parameters` weights.
 
     A small model (the starter) takes a high rate everywhere, since it knows few words and fewer pictures, and leaves a
-    core of the processor to the page and to the reading of images; denoising cost it time and gave it nothing
-    (docs/benchmarks.md). A Swin-sized one follows MM-Grounding-DINO's recipe
-    for small datasets, its backbone frozen, and in mode "vocabulary" its text encoder too.
+    core of the processor to the page and to the reading of images; denoising cost it time and gave it nothing. A
+    Swin-sized one follows MM-Grounding-DINO's recipe for small datasets, its backbone frozen, and in mode "vocabulary"
+    its text encoder too. Mode "vocabulary" repeats what the detector knows, where there are other images: a starter
+    kept a thirtieth of that without it, and nine tenths with it (docs/benchmarks.md).
     A CPU gets few steps. 0 parameters stands for a large model.
     """
     small = 0 < parameters < SMALL_MODEL_PARAMETERS
@@ -143,6 +144,8 @@ def defaults_for(device: str, images: int, parameters: int = 0, mode: Mode = "vo
         text_multiplier=0.5 if small else 0.0 if mode == "vocabulary" else 0.1,
         ema_decay=0.99 if small else 0.999,
         denoising=0 if small else 100,
+        replay=0.25 if mode == "vocabulary" else 0.0,
+        replay_images=200 if cuda or small else 20,
         fusion_dropout=0.0 if small else 0.1,
         max_validations=10 if cuda else 6,
         validate_images=200 if cuda else 100 if small else 30,

@@ -69,11 +69,11 @@ def ask(
         elif message["type"] == "http.response.body":
             answer.body += message.get("body", b"")
 
-    _complete(_run(app, scope, receive, send))
+    complete(_run(app, scope, receive, send))
     return answer
 
 
-def _complete(work: Coroutine[Any, Any, None]) -> None:
+def complete(work: Coroutine[Any, Any, None]) -> None:
     """Run to the end; in another thread where this one has a loop already, as Playwright's does."""
     try:
         asyncio.get_running_loop()

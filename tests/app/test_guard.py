@@ -1,6 +1,5 @@
 """The outermost door, tried on a tiny application behind it."""
 
-import asyncio
 import base64
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +14,7 @@ from app.credentials import (
     check_binding,
 )
 from app.guard import Guard, Message, OwnNames, Receive, Scope, Send
-from tests.app.asgi import Answer, ask
+from tests.app.asgi import Answer, ask, complete
 
 HOME = {"host": "127.0.0.1:7860"}
 NAMES = OwnNames("127.0.0.1", 7860)
@@ -238,7 +237,7 @@ def test_websockets_are_closed_before_they_open(echo: Echo) -> None:
 
         await Guard(echo, NAMES)({"type": "websocket", "path": "/", "headers": []}, receive, send)
 
-    asyncio.run(connect())
+    complete(connect())
     assert sent == [{"type": "websocket.close", "code": 1008}]
     assert echo.reached == 0
 
@@ -340,5 +339,5 @@ def test_start_and_stop_signals_pass(echo: Echo) -> None:
 
         await Guard(app, NAMES)({"type": "lifespan"}, receive, send)
 
-    asyncio.run(signal())
+    complete(signal())
     assert seen == ["lifespan"]

@@ -137,6 +137,12 @@ def test_a_small_model_learns_everything_and_a_large_one_keeps_its_backbone() ->
     assert defaults_for("cuda", 205, SWIN).backbone_multiplier == 0
 
 
+def test_only_mode_vocabulary_repeats_what_the_detector_knew() -> None:
+    assert defaults_for("cpu", 205, STARTER).replay > 0
+    assert defaults_for("cpu", 205, STARTER, "closed").replay == 0
+    assert defaults_for("cpu", 205, SWIN).replay_images < defaults_for("cuda", 205, SWIN).replay_images
+
+
 def test_only_a_large_model_is_shown_noised_copies() -> None:
     assert defaults_for("cpu", 205, STARTER).denoising == 0
     assert defaults_for("cuda", 205, SWIN).denoising == 100
