@@ -32,6 +32,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "no look-forward-twice": {"look_forward_twice": False},
     "no negatives": {"negatives": 0},
     "IoU-aware targets": {"loss": "iou_aware"},
+    "dense stage of 50 steps": {"dense_steps": 50},
     "text encoder frozen": {"text_multiplier": 0.0},
     "mode closed": {"mode": "closed"},
 }

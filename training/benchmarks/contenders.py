@@ -29,9 +29,14 @@ class OwnLoss:
 
     def __init__(self, detector: GroundingDetector, config: TrainConfig) -> None:
         self.student = Student(detector.model, config)
+        self._dense_steps = config.dense_steps
 
     def __call__(self, batch: Batch, step: int) -> Tensor:
-        terms: dict[str, Tensor] = self.student(batch, boxes_in_step=None, seed=step)
+        terms: dict[str, Tensor]
+        if step <= self._dense_steps:
+            terms = self.student.dense(batch)
+        else:
+            terms = self.student(batch, boxes_in_step=None, seed=step)
         return torch.stack(list(terms.values())).sum()
 
 

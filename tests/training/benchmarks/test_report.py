@@ -11,7 +11,7 @@ from training.benchmarks import ablations
 from training.benchmarks.contenders import Contender, OwnLoss, TransformersLoss
 from training.benchmarks.race import Curve, race, steps_ratio
 from training.benchmarks.report import SHARED, TrainingBenchmark, run
-from training.benchmarks.tasks import Task, rendered_scenes
+from training.benchmarks.tasks import Task, batches_of, rendered_scenes
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +49,21 @@ def test_both_contenders_take_the_same_steps_from_the_same_weights(tmp_path: Pat
     before = task.start().model.state_dict()
     for detector in (first, second):
         assert any(not torch.equal(value, before[name]) for name, value in detector.model.state_dict().items())
+
+
+@needs_font
+def test_our_loss_begins_with_the_dense_stage_where_one_is_set(tmp_path: Path) -> None:
+    config = replace(SHARED, batch_size=2, steps=4, dense_steps=1)
+    task = rendered_scenes(tmp_path, config, train=4, validation=2)
+    detector = task.start()
+    decoder = detector.model.model.decoder.layers[0].fc1.weight
+    batches = batches_of(task.train, task.ontology, detector.preprocessing, detector.tokenizer, config)
+    contender = Contender(detector, OwnLoss(detector, config), config)
+    before = decoder.detach().clone()
+    contender.step(1, batches(1))
+    assert torch.equal(decoder, before)  # nothing after the proposals learns
+    contender.step(2, batches(2))
+    assert not torch.equal(decoder, before)
 
 
 @needs_font
