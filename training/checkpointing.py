@@ -75,9 +75,10 @@ def save_state(
             save_file(on_cpu, aside, metadata={"training": json.dumps(facts)})
     except (OSError, SafetensorError) as error:
         reason = " ".join(str(error).split())
+        kept = "the state before it is whole" if path.exists() else "it begins anew, as no state was saved before"
         raise StateNotSaved(
             f"The training state at step {state.step} can't be written to {str(path)!r}: {reason}. "
-            "Free space on the disk, then resume: the state before it is whole."
+            f"Free space on the disk, then resume: {kept}."
         ) from error
 
 

@@ -123,7 +123,7 @@ def defaults_for(device: str, images: int, parameters: int = 0, mode: Mode = "vo
     core of the processor to the page and to the reading of images; denoising cost it time and gave it nothing. A
     Swin-sized one follows MM-Grounding-DINO's recipe for small datasets, its backbone frozen, and in mode "vocabulary"
     its text encoder too. Mode "vocabulary" repeats what the detector knows, where there are other images: a starter
-    kept a thirtieth of that without it, and nine tenths with it (docs/benchmarks.md).
+    kept a thirtieth of that without it, and nine tenths with 0.3 of each step (docs/benchmarks.md).
     A CPU gets few steps. 0 parameters stands for a large model.
     """
     small = 0 < parameters < SMALL_MODEL_PARAMETERS

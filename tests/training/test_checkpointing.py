@@ -118,7 +118,10 @@ def test_a_full_disk_keeps_the_last_good_state(tmp_path: Path) -> None:
     images = squares(tmp_path, 5)
     training = teach(tiny_grounding_detector(), images, QUICK, resume=state)
     good = b""
-    with pytest.raises(StateNotSaved, match="Free space on the disk, then resume") as refused, ExitStack() as full:
+    with (
+        pytest.raises(StateNotSaved, match="then resume: the state before it is whole") as refused,
+        ExitStack() as full,
+    ):
         for progress in training:
             if (progress.event, progress.step) == ("saved", 2):
                 good = state.read_bytes()
@@ -127,3 +130,11 @@ def test_a_full_disk_keeps_the_last_good_state(tmp_path: Path) -> None:
     assert state.read_bytes() == good
     assert [path.name for path in tmp_path.glob(".*")] == []
     torch.testing.assert_close(run(tmp_path, QUICK, state), unbroken, rtol=0, atol=0)
+
+
+def test_a_disk_that_is_full_at_once_does_not_promise_a_state(tmp_path: Path) -> None:
+    state = tmp_path / "state.safetensors"
+    training = teach(tiny_grounding_detector(), squares(tmp_path, 5), QUICK, resume=state)
+    with pytest.raises(StateNotSaved, match="begins anew, as no state was saved before"), largest_file(100_000):
+        list(training)
+    assert not state.exists()
