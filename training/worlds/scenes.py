@@ -2,36 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from training.worlds.backgrounds import Rng, background
+from training.worlds.backgrounds import background
 from training.worlds.concepts import CONCEPTS
-from training.worlds.sprites import sprite
+from training.worlds.layouts import Layout
+from training.worlds.photo import photographed
+from training.worlds.poses import Posed, posed, solid_box
+from training.worlds.rules import CROWDED_RULES, SceneRules
+from training.worlds.textures import Rng
 
-_TRIES = 10  # places tried for one thing before it is left out
-_MIN_SIDE_PX = 8
+__all__ = ["CROWDED_RULES", "Scene", "SceneRules", "numbered_scene", "render_scene", "usual_size_hw"]
+
 _ASPECTS = (1.0, 4 / 3, 3 / 2, 16 / 9, 3 / 4, 2 / 3)  # width : height
-
-
-@dataclass(frozen=True)
-class SceneRules:
-    """How a scene is filled; shares are probabilities, sizes are parts of the picture's shorter side."""
-
-    min_objects: int = 1
-    max_objects: int = 9
-    smallest: float = 0.12  # height of a thing
-    largest: float = 0.46
-    stretch: tuple[float, float] = (0.85, 1.15)  # of a thing's width
-    max_overlap: float = 0.25  # of the smaller of two boxes
-    cut_share: float = 0.1  # things that may reach over the picture's edge
-    turned_share: float = 0.3  # things turned by up to 25 degrees
-    jpeg_share: float = 0.25  # pictures with traces of compression
-    backdrop_share: float = 0.4  # pictures with plain shapes behind the things
-    light_share: float = 0.4  # pictures with other brightness
 
 
 @dataclass(frozen=True)
@@ -40,7 +26,7 @@ class Scene:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        boxes_xyxy: (N, 4) float32 pixels, each thing's whole extent inside the picture.
+        boxes_xyxy: (N, 4) float32 pixels, each thing's whole extent inside the picture, as if nothing covered it.
         labels: (N,) int64, indices into `THINGS`.
         owner: (H, W) uint8, 0 for background, i + 1 where thing i is seen.
     """
@@ -59,6 +45,8 @@ class Scene:
 def render_scene(rng: Rng, size_hw: tuple[int, int], concepts: Sequence[int], rules: SceneRules | None = None) -> Scene:
     """A scene of things drawn from `concepts`, fully decided by the state of `rng`.
 
+    OpenCV's threads are turned off in this process: whoever needs many scenes renders in many processes.
+
     Args:
         rng: advanced by the call.
         size_hw: height and width in pixels.
@@ -67,24 +55,24 @@ def render_scene(rng: Rng, size_hw: tuple[int, int], concepts: Sequence[int], ru
     Raises:
         FontMissing: the emoji font is not installed.
     """
+    cv2.setNumThreads(0)
     rules = rules or SceneRules()
-    height, width = size_hw
-    canvas = background(rng, (width, height), rules.backdrop_share)
+    canvas = background(rng, size_hw, rules)
     owner = np.zeros(size_hw, np.uint8)
+    shadow = _Shadow.drawn(rng, min(size_hw)) if rng.random() < rules.shadow_share else None
+    count = int(rng.integers(rules.min_objects, rules.max_objects + 1)) if len(concepts) else 0
+    places = Layout(size_hw, rules)
     boxes: list[tuple[int, int, int, int]] = []
     labels: list[int] = []
-    count = int(rng.integers(rules.min_objects, rules.max_objects + 1)) if len(concepts) else 0
-    for _ in range(count):
-        concept = concepts[int(rng.integers(len(concepts)))]
-        picture = _posed(rng, concept, min(size_hw), rules)
-        corner = _free_corner(rng, picture.size, (width, height), boxes, rules)
+    for concept in [concepts[place] for place in rng.integers(0, max(len(concepts), 1), count).tolist()]:
+        thing = posed(rng, concept, min(size_hw), rules)
+        corner = places.find(rng, thing.size)
         if corner is None:
             continue
-        canvas.paste(picture, corner, picture)
-        boxes.append(_paint_owner(owner, picture, corner, len(boxes) + 1))
+        boxes.append(_put(canvas, owner, thing, corner, len(boxes) + 1, shadow))
         labels.append(concept)
-    canvas = _photographed(rng, canvas, rules)
-    return Scene(np.array(canvas), np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64), owner)
+    image = photographed(rng, canvas, rules)
+    return Scene(image, np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64), owner)
 
 
 def numbered_scene(seed: int, index: int, *, longest_px: int = 480, rules: SceneRules | None = None) -> Scene:
@@ -108,60 +96,55 @@ def usual_size_hw(rng: Rng, longest_px: int) -> tuple[int, int]:
     return (shortest, longest) if aspect >= 1 else (longest, shortest)
 
 
-def _posed(rng: Rng, concept: int, short_side: int, rules: SceneRules) -> Image.Image:
-    height = max(int(rng.uniform(rules.smallest, rules.largest) * short_side), _MIN_SIDE_PX)
-    picture = sprite(concept, height)
-    width = max(int(height * picture.width / picture.height * rng.uniform(*rules.stretch)), _MIN_SIDE_PX)
-    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-    if rng.random() < 0.5:
-        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if rng.random() < rules.turned_share:
-        picture = picture.rotate(rng.uniform(-25, 25), Image.Resampling.BILINEAR, expand=True)
-        picture = picture.crop(picture.getbbox())
-    return picture
+@dataclass(frozen=True)
+class _Shadow:
+    """What all things of a scene cast to the same side."""
+
+    shift_xy: tuple[int, int]
+    blur_px: int  # side of the square that is averaged, odd
+    strength: float
+
+    @staticmethod
+    def drawn(rng: Rng, short_side: int) -> "_Shadow":
+        far = 0.03 * short_side
+        shift = (round(rng.uniform(-far, far)), round(rng.uniform(0, far)))
+        return _Shadow(shift, 2 * max(round(rng.uniform(0.005, 0.02) * short_side), 1) + 1, rng.uniform(0.25, 0.6))
 
 
-def _free_corner(
-    rng: Rng, size: tuple[int, int], canvas: tuple[int, int], boxes: list[tuple[int, int, int, int]], rules: SceneRules
-) -> tuple[int, int] | None:
-    cut = 0.3 if rng.random() < rules.cut_share else 0.0
-    low = [-int(cut * side) for side in size]
-    high = [whole - side - start for whole, side, start in zip(canvas, size, low, strict=True)]
-    if high[0] <= low[0] or high[1] <= low[1]:
-        return None
-    for _ in range(_TRIES):
-        x, y = int(rng.integers(low[0], high[0])), int(rng.integers(low[1], high[1]))
-        box = (x, y, x + size[0], y + size[1])
-        if all(_overlap(box, other) <= rules.max_overlap for other in boxes):
-            return x, y
-    return None
-
-
-def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    return width * height / min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
-
-
-def _paint_owner(
-    owner: NDArray[np.uint8], picture: Image.Image, corner: tuple[int, int], number: int
+def _put(
+    canvas: NDArray[np.uint8],
+    owner: NDArray[np.uint8],
+    thing: Posed,
+    corner: tuple[int, int],
+    number: int,
+    shadow: _Shadow | None,
 ) -> tuple[int, int, int, int]:
-    """Note whose pixels these are; returns the part of the picture's box that lies inside."""
-    x, y = corner
+    """Put a thing with its solid box's corner at `corner`; returns the part of that box that lies inside."""
+    x, y = corner[0] - thing.solid_xyxy[0], corner[1] - thing.solid_xyxy[1]
+    alpha = cv2.extractChannel(thing.picture, 3)
+    if shadow is not None:
+        _darken(canvas, alpha, x, y, shadow)
     left, top = max(x, 0), max(y, 0)
-    right, bottom = min(x + picture.width, owner.shape[1]), min(y + picture.height, owner.shape[0])
-    solid = np.asarray(picture.getchannel("A"))[top - y : bottom - y, left - x : right - x] > 127
-    owner[top:bottom, left:right][solid] = number
-    return left, top, right, bottom
+    right, bottom = min(x + alpha.shape[1], owner.shape[1]), min(y + alpha.shape[0], owner.shape[0])
+    part = thing.picture[top - y : bottom - y, left - x : right - x]
+    alpha = alpha[top - y : bottom - y, left - x : right - x]
+    behind = canvas[top:bottom, left:right]
+    through = cv2.cvtColor(cv2.bitwise_not(alpha), cv2.COLOR_GRAY2RGB)
+    behind[...] = cv2.add(cv2.multiply(behind, through, scale=1 / 255), cv2.cvtColor(part, cv2.COLOR_RGBA2RGB))
+    owner[top:bottom, left:right][alpha > 127] = number
+    x1, y1, x2, y2 = solid_box(alpha)
+    return left + x1, top + y1, left + x2, top + y2
 
 
-def _photographed(rng: Rng, canvas: Image.Image, rules: SceneRules) -> Image.Image:
-    if rng.random() < rules.light_share:
-        gain, offset = rng.uniform(0.65, 1.3), rng.uniform(-30, 30)
-        canvas = canvas.point([int(min(max(level * gain + offset, 0), 255)) for level in range(256)] * 3)
-    if rng.random() < rules.jpeg_share:
-        file = BytesIO()
-        canvas.save(file, "JPEG", quality=int(rng.integers(35, 90)))
-        canvas = Image.open(file).convert("RGB")
-    return canvas
+def _darken(canvas: NDArray[np.uint8], alpha: NDArray[np.uint8], x: int, y: int, shadow: _Shadow) -> None:
+    reach = shadow.blur_px
+    wide = cv2.copyMakeBorder(alpha, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
+    soft = cv2.blur(cv2.blur(wide, (reach, reach)), (reach, reach))
+    x, y = x - reach + shadow.shift_xy[0], y - reach + shadow.shift_xy[1]
+    left, top = max(x, 0), max(y, 0)
+    right, bottom = min(x + soft.shape[1], canvas.shape[1]), min(y + soft.shape[0], canvas.shape[0])
+    if right <= left or bottom <= top:
+        return
+    light = cv2.convertScaleAbs(soft[top - y : bottom - y, left - x : right - x], alpha=-shadow.strength, beta=255)
+    behind = canvas[top:bottom, left:right]
+    behind[...] = cv2.multiply(behind, cv2.cvtColor(light, cv2.COLOR_GRAY2RGB), scale=1 / 255)
