@@ -287,16 +287,29 @@ def _scenes_options(sub: argparse.ArgumentParser) -> None:
 
 
 def _bench_options(sub: argparse.ArgumentParser) -> None:
-    names = ("training", "ablations")
+    names = ("training", "ablations", "starter", "starter-tuning")
     sub.add_argument("name", nargs="?", choices=names, default="training", metavar="NAME", help=" or ".join(names))
-    sub.add_argument("--steps", type=_positive, default=200, metavar="N", help="of each detector that learns (200)")
-    sub.add_argument("--seed", type=int, default=0, help="of data, batches and noise (0)")
+    sub.add_argument(
+        "--steps", type=_positive, metavar="N", help="of each detector that learns (200; starter-tuning 500)"
+    )
+    sub.add_argument("--seed", type=_natural, default=0, help="of data, batches, noise and scenes (0)")
     sub.add_argument(
         "--side", type=int, default=800, metavar="PX", help="picture to measure memory with; 0: do not (800)"
     )
-    sub.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", metavar="DIR", help="holds bccd/")
+    sub.add_argument(
+        "--data", type=Path, default=ROOT.parent / "shared" / "data", metavar="DIR", help="holds bccd/ and raccoon/"
+    )
     sub.add_argument("--seeds", type=_positive, default=3, metavar="N", help="ablations: runs of each variant (3)")
-    sub.add_argument("--output", type=Path, default=Path("ablations.jsonl"), metavar="FILE", help="ablations: its runs")
+    sub.add_argument(
+        "--output", type=Path, metavar="FILE", help="runs that are done, not to be done again (NAME.jsonl)"
+    )
+    sub.add_argument(
+        "--images", type=_positive, default=500, metavar="N", help="starter: scenes to find things in (500)"
+    )
+    sub.add_argument("--detector", default="starter", metavar="NAME", help="starter: what is measured (starter)")
+    sub.add_argument(
+        "--threshold", type=_fraction, help="starter: from which score on a box counts as shown (the page's)"
+    )
 
 
 def _port(text: str) -> int:
@@ -305,6 +318,10 @@ def _port(text: str) -> int:
 
 def _positive(text: str) -> int:
     return int(_within(text, int, 1, 10**9))
+
+
+def _natural(text: str) -> int:
+    return int(_within(text, int, 0, 2**32 - 1))
 
 
 def _fraction(text: str) -> float:

@@ -1,14 +1,19 @@
 """launch.py bench: the numbers of docs/benchmarks.md, measured here and now."""
 
 import argparse
+import time
+from pathlib import Path
 from typing import Any
 
 from app.commands.terminal import print_document, say
 
+_SAY_EVERY_S = 10.0
+
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run one benchmark; minutes each, `ablations` hours."""
-    return _ablations(arguments) if arguments.name == "ablations" else _training(arguments)
+    """Run one benchmark; minutes each, `starter-tuning` an hour, `ablations` hours."""
+    benchmarks = {"training": _training, "ablations": _ablations, "starter": _starter}
+    return benchmarks[arguments.name](arguments)
 
 
 def _training(arguments: argparse.Namespace) -> int:
@@ -16,7 +21,7 @@ def _training(arguments: argparse.Namespace) -> int:
 
     blood_cells = arguments.data / "bccd"
     benchmark = report.TrainingBenchmark(
-        blood_cells, steps=arguments.steps, seed=arguments.seed, side_px=arguments.side
+        blood_cells, steps=arguments.steps or 200, seed=arguments.seed, side_px=arguments.side
     )
     document = report.run(benchmark, say)
     if arguments.json:
@@ -29,13 +34,42 @@ def _training(arguments: argparse.Namespace) -> int:
 def _ablations(arguments: argparse.Namespace) -> int:
     from training.benchmarks import ablations
 
-    rows = ablations.run(arguments.output, arguments.data, arguments.seeds, arguments.steps, say)
+    output = arguments.output or Path("ablations.jsonl")
+    rows = ablations.run(output, arguments.data, arguments.seeds, arguments.steps or 200, say)
     if arguments.json:
         print_document({"runs": rows})
     else:
         for task in ablations.TASKS:
             print(f"{task}\n\n{ablations.table(rows, task)}\n")
     return 0
+
+
+def _starter(arguments: argparse.Namespace) -> int:
+    from app.services.evaluation_document import COMMON_THRESHOLD
+    from training.benchmarks import starter
+
+    threshold = COMMON_THRESHOLD if arguments.threshold is None else arguments.threshold
+    benchmark = starter.StarterBenchmark(arguments.detector, arguments.seed, arguments.images, threshold)
+    document = starter.run(benchmark, _TimeLeft())
+    if arguments.json:
+        print_document(document)
+    else:
+        _print_starter(document)
+    return 0
+
+
+class _TimeLeft:
+    """A line now and then that says how much is done and how long the rest will take."""
+
+    def __init__(self) -> None:
+        self._started = self._said = time.monotonic()
+
+    def __call__(self, done: float, total: float) -> None:
+        now = time.monotonic()
+        if now - self._said >= _SAY_EVERY_S:
+            self._said = now
+            left = (now - self._started) / done * (total - done)
+            say(f"{100 * done / total:.0f} % done, about {left:.0f} s left")
 
 
 def _print_training(document: dict[str, Any]) -> None:
@@ -46,3 +80,11 @@ def _print_training(document: dict[str, Any]) -> None:
             print(f"  {contender:20} " + "  ".join(f"{step}: {value:.3f}" for step, value in points))
     for key in ("steps_ratio", "step_time_ratio", "step_time_ratio_denoising", "peak_memory_ratio"):
         print(f"{key:28} {document[key]}")
+
+
+def _print_starter(document: dict[str, Any]) -> None:
+    for key, value in document.items():
+        if isinstance(value, dict):
+            print(f"{key:28} " + "  ".join(f"{name}: {part}" for name, part in value.items()))
+        else:
+            print(f"{key:28} {'not measured' if value is None else value}")

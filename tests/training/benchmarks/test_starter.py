@@ -1,0 +1,179 @@
+"""The definitions of `bench starter`, on detectors that are made by hand."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import supervision as sv
+
+import launch
+from common.images import ImageRGB
+from engine.checkpoints import STARTER
+from engine.detector import Detector
+from engine.ontology import Ontology
+from tests.training.worlds.font import needs_font
+from training.benchmarks import questions
+from training.benchmarks.questions import Question
+from training.benchmarks.starter import Answer, StarterBenchmark, federated, measure, run
+from training.metrics.coco import Labels, Predictions
+
+PROMISED = [
+    "AP50",
+    "AP",
+    "unseen_AP50",
+    "refer_P1",
+    "mask_iou",
+    "false_boxes_absent",
+    "seconds_per_image",
+    "parameters",
+    "bytes",
+]
+BENCHMARK = StarterBenchmark(images=12)
+
+
+class Knowing:
+    """Finds in the pictures of `BENCHMARK` exactly what is there, by the name that `called` makes of the right one."""
+
+    name, device = "knowing", "cpu"
+
+    def __init__(self, shift: int = 0) -> None:
+        self.shift = shift  # of each class: 1 names everything wrongly
+        seed, images = BENCHMARK.seed, BENCHMARK.images
+        asked: list[Question] = [
+            *questions.by_name(seed, images),
+            *questions.by_unseen_synonym(seed, images),
+            *questions.by_composition(seed, images),
+            *questions.by_every_name(seed, images),
+        ]
+        self.questions = {question.image.tobytes(): question for question in asked}
+        self.expressions = {
+            (image.tobytes(), one.text): one.box_xyxy
+            for image, some in questions.referring(seed, images, 4)
+            for one in some
+        }
+
+    def detect(self, images: Sequence[ImageRGB], ontology: Ontology, **_: Any) -> list[sv.Detections]:
+        return [self._found(image, ontology.names) for image in images]
+
+    def _found(self, image: ImageRGB, names: Sequence[str]) -> sv.Detections:
+        question = self.questions.get(image.tobytes())
+        if question is None or question.names != tuple(names):
+            return sv.Detections(np.zeros((0, 4), np.float32), confidence=np.zeros(0), class_id=np.zeros(0, int))
+        classes = (question.labels.classes + self.shift) % len(names)
+        return sv.Detections(question.labels.boxes_xyxy, confidence=np.full(len(classes), 0.9), class_id=classes)
+
+    def refer(self, images: Sequence[ImageRGB], expressions: Sequence[str], **_: Any) -> list[sv.Detections]:
+        boxes = [self.expressions[image.tobytes(), text] for image, text in zip(images, expressions, strict=True)]
+        return [
+            sv.Detections(box + 500 * self.shift, confidence=np.ones(1), class_id=np.zeros(1, int)) for box in boxes
+        ]
+
+
+def silent(done: float, total: float) -> None:
+    assert done <= total
+
+
+@needs_font
+def test_a_detector_that_knows_everything_scores_one_everywhere() -> None:
+    document = measure(cast(Detector, Knowing()), BENCHMARK, silent)
+    ones = ("AP50", "AP", "unseen_AP50", "refer_P1", "unseen_synonym_AP50", "AP50_pooled", "kin_AP50", "name_accuracy")
+    assert {name: document[name] for name in ones} == pytest.approx(dict.fromkeys(ones, 1.0), abs=1e-3)
+    assert document["AP50_every_name"] == pytest.approx(1.0, abs=1e-3)
+    assert document["false_boxes_absent"] == 0
+    assert set(document["f1"].values()) == {1.0}
+
+
+@needs_font
+def test_a_detector_that_names_everything_wrongly_scores_next_to_nothing() -> None:
+    document = measure(cast(Detector, Knowing(shift=1)), BENCHMARK, silent)
+    for name in ("AP50", "AP", "unseen_AP50", "refer_P1", "unseen_synonym_AP50", "name_accuracy"):
+        assert document[name] < 0.1, name
+    assert document["false_boxes_absent"] == 0  # where all names are absent it says nothing
+
+
+@needs_font
+def test_boxes_for_absent_names_are_counted_from_the_threshold_on() -> None:
+    class Eager(Knowing):
+        """Answers every question with two boxes of the first name."""
+
+        def _found(self, image: ImageRGB, names: Sequence[str]) -> sv.Detections:
+            boxes = np.array([[0, 0, 9, 9], [5, 5, 20, 20]], np.float32)
+            return sv.Detections(boxes, confidence=np.array([0.42, 0.31]), class_id=np.zeros(2, int))
+
+    document = measure(cast(Detector, Eager()), BENCHMARK, silent)
+    assert document["threshold"] == 0.4
+    assert document["false_boxes_absent"] == 1
+    assert document["false_boxes"] == {"0.2": 2, "0.25": 2, "0.3": 2, "0.35": 1, "0.4": 1, "0.45": 0, "0.5": 0}
+
+
+def _answer(names: tuple[str, ...], there: list[int], found: list[tuple[int, float]]) -> Answer:
+    """Things and boxes of one place each: class k stands at x = 100 k."""
+    boxes = [np.array([[100 * k, 0, 100 * k + 50, 50] for k in some], np.float32).reshape(-1, 4) for some in (there,)]
+    said = np.array([[100 * k, 0, 100 * k + 50, 50] for k, _ in found], np.float32).reshape(-1, 4)
+    scores = np.array([score for _, score in found], np.float32)
+    classes = np.array([k for k, _ in found], np.int64)
+    return Answer(names, Labels(boxes[0], np.array(there, np.int64)), Predictions(said, classes, scores))
+
+
+def test_a_scene_counts_for_the_names_of_its_prompt_only() -> None:
+    shown = _answer(("cat", "dog"), [0], [(0, 0.5)])
+    elsewhere = _answer(("cup", "key"), [1], [(1, 0.4), (0, 0.9)])  # a box for an absent cup
+    assert federated([shown, elsewhere]).metrics["AP50"] == pytest.approx(1.0)  # of cat and key; nothing shows a cup
+    in_vain = _answer(("cat", "key"), [], [(0, 0.9)])  # a better box for a cat where none is: precision 1/2
+    found = federated([shown, elsewhere, in_vain])
+    assert found.per_category["cat"]["AP50"] == pytest.approx(0.5)
+    assert found.metrics["AP50"] == pytest.approx(0.75)
+
+
+@needs_font
+def test_a_scene_is_decided_by_seed_and_number_alone() -> None:
+    for make in (questions.by_name, questions.by_composition, questions.by_unseen_synonym, questions.in_vain):
+        few, more, other = (list(make(*asked)) for asked in ((3, 2), (3, 3), (4, 2)))
+        assert [question.names for question in few] == [question.names for question in more[:2]]
+        assert all(np.array_equal(a.image, b.image) for a, b in zip(few, more, strict=False))
+        assert not np.array_equal(few[0].image, other[0].image)
+
+
+@needs_font
+def test_prompts_have_sixteen_different_names_and_those_in_vain_fit_nothing() -> None:
+    made = [questions.by_name, questions.by_unseen_synonym, questions.by_composition, questions.in_vain]
+    for make in made:
+        for question in make(5, 6):
+            assert len(set(question.names)) == questions.NAMES
+            assert (question.labels.classes < questions.NAMES).all()
+    assert all(len(question.labels.classes) == 0 for question in questions.in_vain(5, 6))
+
+
+@needs_font
+def test_prompts_about_a_held_out_composition_share_its_words() -> None:
+    for question in questions.by_composition(1, 8):
+        held_out = [name for name in question.names if questions.is_held_out(name)]
+        assert any(
+            sum(bool(set(name.split()) & set(other.split())) for other in question.names) == questions.NAMES
+            for name in held_out
+        )
+
+
+@needs_font
+def test_concepts_are_shown_evenly() -> None:
+    shown = [
+        question.names[place] for question in questions.by_name(0, 120) for place in question.labels.classes.tolist()
+    ]
+    assert len(set(shown)) > 250  # of some 500 boxes
+
+
+@needs_font
+@pytest.mark.slow
+def test_the_document_of_the_shipped_starter_has_every_number_that_is_promised() -> None:
+    document = run(StarterBenchmark(images=1), silent)
+    assert list(document)[: len(PROMISED)] == PROMISED
+    assert document["bytes"] == (STARTER / "model.safetensors").stat().st_size
+    assert document["parameters"] > 1_000_000
+    assert document["seconds_per_image"] > 0
+
+
+def test_a_folder_that_is_not_there_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert launch.main(["bench", "starter", "--detector", "nowhere/at/all"]) == launch.FAILED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "nowhere/at/all" in line

@@ -1,0 +1,302 @@
+"""`bench starter`: what a starter does on scenes it can't have seen, in one document.
+
+How the averages are made:
+
+- AP and AP50 are COCO's, of each name apart and then the mean over the names that are shown at all. A scene counts for
+  a name only if the name was in its prompt, as LVIS counts its federated labels. Names are dealt evenly: of 500 scenes
+  each of the 542 is asked for in about 15 and shown in about 4. That is little for one name and enough for the mean
+  over all. "AP50_pooled" counts the same boxes as if all names were one, so that the scores of different names must be
+  in the right order, too.
+- "unseen_AP50" is the mean over held-out compositions only, on scenes and with prompts full of their kin: the same
+  noun in other colours, the same colour on other nouns. "kin_AP50" is the mean over that kin, which training shows.
+- "refer_P1" asks for one expression at a time, as `evaluate --task refer` does.
+- "false_boxes_absent" counts what is left at the threshold that the page starts with, two boxes on one thing as two.
+"""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from common.boxes import iou
+from engine.checkpoints import STARTER, load_detector
+from engine.detector import Detector
+from engine.hub import find_folder
+from engine.ontology import Ontology
+from training.benchmarks import questions
+from training.benchmarks.questions import Question
+from training.metrics.coco import Evaluation, Labels, Predictions, coco_metrics, predictions_of
+from training.metrics.lvis import FederatedCategory, FederatedLabels, lvis_fixed_ap
+from training.metrics.referring import matched_pairs, referring_precision
+from training.worlds.concepts import CONCEPTS
+
+THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
+
+_TOP_K = 300  # pairs of box and name of a picture, the protocol of `evaluate`
+_RIGHT = 0.5  # IoU from which on a box is right
+_EXPRESSIONS = 4  # of a scene
+_NAMES_READ = 60  # at once by a detector that is asked for hundreds; only to guess the time
+_WEAKEST = 12  # names told apart because they are found worst
+_WARM_UP = 3  # pictures before the time is taken
+
+Progress = Callable[[float, float], None]  # work done, work in all
+
+
+@dataclass(frozen=True)
+class StarterBenchmark:
+    """What is measured.
+
+    Attributes:
+        detector: "starter", a checkpoint folder or a hub id.
+        seed: of scenes and prompts.
+        images: scenes with prompts by name; the other parts have a share of it.
+        threshold: from which score on a box is shown to a person who has set none.
+    """
+
+    detector: str | Path = "starter"
+    seed: int = 0
+    images: int = 500
+    threshold: float = 0.4
+
+    def share(self, tenths: float) -> int:
+        """So many pictures, at least one."""
+        return max(round(self.images * tenths / 10), 1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was asked about a picture, what is right, and what the detector said; `classes` index `names`."""
+
+    names: tuple[str, ...]
+    labels: Labels
+    found: Predictions
+
+
+def run(benchmark: StarterBenchmark, progress: Progress) -> dict[str, Any]:
+    """The document of `bench starter --json`.
+
+    Raises:
+        WeightsMissing, CheckpointRefused: the detector can't be loaded.
+        FontMissing: scenes can't be drawn.
+    """
+    folder = STARTER if benchmark.detector == "starter" else find_folder(benchmark.detector)
+    detector = load_detector(benchmark.detector)
+    document = measure(detector, benchmark, progress)
+    weights = sorted(folder.glob("*.safetensors"))
+    document["parameters"] = sum(parameter.numel() for parameter in detector.model.parameters())
+    document["bytes"] = sum(path.stat().st_size for path in weights)
+    document["folder_bytes"] = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    document["working_size"] = [detector.preprocessing.shortest_edge, detector.preprocessing.longest_edge]
+    return document
+
+
+def measure(detector: Detector, benchmark: StarterBenchmark, progress: Progress) -> dict[str, Any]:
+    """Everything that a detector answers, without what is known of its files."""
+    seed, work = benchmark.seed, _Work(benchmark, progress)
+    named = answers(detector, questions.by_name(seed, benchmark.images), work)
+    renamed = answers(detector, questions.by_unseen_synonym(seed, benchmark.share(5)), work)
+    composed = answers(detector, questions.by_composition(seed, benchmark.share(5)), work)
+    vain = answers(detector, questions.in_vain(seed, benchmark.share(6)), work, threshold=min(THRESHOLDS))
+    every = answers(detector, questions.by_every_name(seed, benchmark.share(0.8)), work, cost=_every_cost())
+    referred = _refer(detector, seed, benchmark.share(3), work)
+    seconds = _seconds(detector, seed, benchmark, work)
+    by_name = federated(named)
+    compositions = _compositions(federated(composed), seed)
+    absent = {threshold: _boxes_an_image(vain, threshold) for threshold in (*THRESHOLDS, benchmark.threshold)}
+    document = {
+        "AP50": by_name.metrics["AP50"],
+        "AP": by_name.metrics["AP"],
+        "unseen_AP50": compositions.pop("unseen_AP50"),
+        "refer_P1": referred.metrics["P@1"],
+        "mask_iou": None,
+        "false_boxes_absent": absent[benchmark.threshold],
+        "seconds_per_image": seconds,
+        "parameters": None,
+        "bytes": None,
+        "AP75": by_name.metrics["AP75"],
+        "AP50_pooled": _pooled(named),
+        "AP50_every_name": federated(every).metrics["AP50"],
+        "unseen_synonym_AP50": federated(renamed).metrics["AP50"],
+        **compositions,
+        "refer": {name: row["P@1"] for name, row in sorted(referred.per_category.items())},
+        "refer_P5": referred.metrics["P@5"],
+        "name_accuracy": _name_accuracy(named),
+        "name_accuracy_every_name": _name_accuracy(every),
+        "threshold": benchmark.threshold,
+        "false_boxes": {f"{threshold:g}": absent[threshold] for threshold in THRESHOLDS},
+        "f1": {f"{threshold:g}": _f1(named, threshold) for threshold in THRESHOLDS},
+        "weakest": _weakest(by_name),
+        "counts": {
+            "concepts": len(CONCEPTS),
+            "shown": sum(row["annotations"] != 0 for row in by_name.per_category.values()),
+            "images": len(named),
+            "boxes": sum(len(answer.labels.classes) for answer in named),
+            "expressions": referred.images,
+            "images_in_vain": len(vain),
+        },
+        "seed": seed,
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "device": detector.device,
+            "threads": torch.get_num_threads(),
+        },
+        "seconds": work.seconds,
+    }
+    return {key: _rounded(value) for key, value in document.items()}
+
+
+def answers(
+    detector: Detector, asked: Iterable[Question], work: "_Work", *, threshold: float = 0.0, cost: float = 1.0
+) -> list[Answer]:
+    """What a detector says to each question, one picture at a time."""
+    result = []
+    for question in asked:
+        (found,) = detector.detect(
+            [question.image], Ontology.from_names(question.names), threshold=threshold, top_k=_TOP_K
+        )
+        result.append(Answer(question.names, question.labels, predictions_of(found)))
+        work.done(cost)
+    return result
+
+
+def federated(given: Sequence[Answer]) -> Evaluation:
+    """The mean over names, an image counting only for the names of its prompt; see the module's docstring."""
+    names = sorted({name for answer in given for name in answer.names})
+    number = {name: index for index, name in enumerate(names)}
+    labels, predictions = [], []
+    for answer in given:
+        asked = np.array([number[name] for name in answer.names], np.int64)
+        classes = asked[answer.labels.classes]
+        absent = frozenset(asked.tolist()) - frozenset(classes.tolist())
+        labels.append(FederatedLabels(Labels(answer.labels.boxes_xyxy, classes), absent))
+        found = answer.found
+        predictions.append(Predictions(found.boxes_xyxy, asked[found.classes], found.scores))
+    return lvis_fixed_ap(labels, predictions, [FederatedCategory(name, "c") for name in names])
+
+
+class _Work:
+    """How much is done; a picture with one prompt counts as one."""
+
+    def __init__(self, benchmark: StarterBenchmark, progress: Progress) -> None:
+        speed = _WARM_UP + _timed(benchmark)
+        refer = _EXPRESSIONS * benchmark.share(3)
+        one_prompt = benchmark.images + 2 * benchmark.share(5) + benchmark.share(6)
+        self._total = one_prompt + refer + speed + _every_cost() * benchmark.share(0.8)
+        self._progress, self._sum, self._started = progress, 0.0, time.monotonic()
+
+    def done(self, cost: float = 1.0) -> None:
+        """So much more."""
+        self._sum = min(self._sum + cost, self._total)
+        self._progress(self._sum, self._total)
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self._started
+
+
+def _every_cost() -> float:
+    return len(CONCEPTS) / _NAMES_READ
+
+
+def _timed(benchmark: StarterBenchmark) -> int:
+    return min(benchmark.share(1), 40)
+
+
+def _refer(detector: Detector, seed: int, count: int, work: _Work) -> Evaluation:
+    targets: list[NDArray[np.float32]] = []
+    found: list[Predictions] = []
+    kinds: list[str] = []
+    for image, expressions in questions.referring(seed, count, _EXPRESSIONS):
+        for one in expressions:
+            (detections,) = detector.refer([image], [one.text], threshold=0.0, top_k=5)
+            found.append(predictions_of(detections))
+            targets.append(one.box_xyxy)
+            kinds.append(one.kind)
+            work.done()
+    return referring_precision(targets, found, kinds)
+
+
+def _seconds(detector: Detector, seed: int, benchmark: StarterBenchmark, work: _Work) -> float:
+    """Median from pixels of 480 x 360 to the boxes of 16 names."""
+    times = []
+    for question in questions.of_one_size(seed, _WARM_UP + _timed(benchmark)):
+        ontology = Ontology.from_names(question.names)
+        started = time.perf_counter()
+        detector.detect([question.image], ontology, threshold=benchmark.threshold)
+        times.append(time.perf_counter() - started)
+        work.done()
+    return statistics.median(times[_WARM_UP:])
+
+
+def _compositions(found: Evaluation, seed: int) -> dict[str, float | None]:
+    """Means over the held-out compositions, together and by kind, and over those that training shows."""
+    kinds = {said.singular: kind for said, kind in questions.held_out_names(seed).items()}
+    rows = {name: row["AP50"] for name, row in found.per_category.items() if row["AP50"] is not None}
+    seen = [value for name, value in rows.items() if not questions.is_held_out(name)]
+    means: dict[str, float | None] = {"unseen_AP50": _mean([rows[name] for name in kinds if name in rows])}
+    for kind in dict.fromkeys(kinds.values()):
+        means[f"unseen_{kind}_AP50"] = _mean([rows[name] for name in kinds if kinds[name] == kind and name in rows])
+    return means | {"kin_AP50": _mean(seen)}
+
+
+def _pooled(given: Sequence[Answer]) -> float | None:
+    """AP50 of all pairs of image and name as if they asked for one thing."""
+    labels, predictions = [], []
+    for answer in given:
+        for place in range(len(answer.names)):
+            boxes = answer.labels.boxes_xyxy[answer.labels.classes == place]
+            own = answer.found.classes == place
+            none = np.zeros(int(own.sum()), np.int64)
+            labels.append(Labels(boxes, np.zeros(len(boxes), np.int64)))
+            predictions.append(Predictions(answer.found.boxes_xyxy[own], none, answer.found.scores[own]))
+    return coco_metrics(labels, predictions, ["it"]).metrics["AP50"]
+
+
+def _name_accuracy(given: Sequence[Answer]) -> float | None:
+    """The share of things whose best box, of any name, has the right one; a thing without a box is missed."""
+    right: list[float] = []
+    for answer in given:
+        overlaps = iou(answer.labels.boxes_xyxy, answer.found.boxes_xyxy) >= _RIGHT  # (N, M)
+        for near, wanted in zip(overlaps, answer.labels.classes, strict=True):
+            rows = np.flatnonzero(near)
+            best = rows[answer.found.scores[rows].argmax()] if len(rows) else None
+            right.append(best is not None and answer.found.classes[best] == wanted)
+    return _mean(right)
+
+
+def _boxes_an_image(given: Sequence[Answer], threshold: float) -> float | None:
+    return _mean([float((answer.found.scores >= np.float32(threshold)).sum()) for answer in given])
+
+
+def _f1(given: Sequence[Answer], threshold: float) -> float:
+    right = shown = there = 0
+    for answer in given:
+        kept = answer.found.scores >= np.float32(threshold)
+        overlaps = iou(answer.found.boxes_xyxy[kept], answer.labels.boxes_xyxy)
+        same = answer.found.classes[kept][:, None] == answer.labels.classes[None]
+        right += matched_pairs(np.where(same, overlaps, 0).astype(np.float32), _RIGHT)
+        shown, there = shown + int(kept.sum()), there + len(answer.labels.classes)
+    return 2 * right / max(shown + there, 1)
+
+
+def _weakest(found: Evaluation) -> dict[str, Any]:
+    rows = [(row["AP50"], name) for name, row in found.per_category.items() if row["AP50"] is not None]
+    return {name: round(float(value or 0), 3) for value, name in sorted(rows)[:_WEAKEST]}
+
+
+def _mean(values: Sequence[Any]) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(part) for key, part in value.items()}
+    return round(value, 4) if isinstance(value, float) else value
