@@ -59,7 +59,7 @@ class CaptionSampler:
             PromptError: a phrase has nothing the detector can read.
         """
         caption = image.captions[int(rng.integers(len(image.captions)))]
-        boxes, meanings = _boxes_once(caption)
+        boxes, meanings = boxes_once(caption)
         spans = [span for phrase in caption.phrases for span in phrase.spans]
         plain = self._encoded(caption.kind, caption.text, spans)
         mirrored = self._mirrored(caption, spans, plain)
@@ -102,7 +102,7 @@ class CaptionSampler:
         return prompt if self._is_short(prompt) else None
 
 
-def _boxes_once(caption: CaptionText) -> tuple[Boxes, list[list[int]]]:
+def boxes_once(caption: CaptionText) -> tuple[Boxes, list[list[int]]]:
     """Each box of a caption once, (N, 4), and for each the phrases that mean it."""
     owners = [index for index, phrase in enumerate(caption.phrases) for _ in phrase.boxes_xyxy]
     if not owners:
@@ -126,12 +126,12 @@ def _prompt(
 ) -> SampledPrompt:
     """The prompt with the tokens of each box that is left."""
     prompt = mirrored if is_mirrored and mirrored is not None else plain
-    phrases = _phrase_map(prompt, spans_of)
+    phrases = phrase_map(prompt, spans_of)
     found = {label: phrases[list(meanings[label])].any(0) for label in labels.tolist()}
     return SampledPrompt(prompt.text, prompt.input_ids, found)
 
 
-def _phrase_map(prompt: Prompt, spans_of: Sequence[int]) -> Tensor:
+def phrase_map(prompt: Prompt, spans_of: Sequence[int]) -> Tensor:
     """(P, T) bool, the tokens of each phrase; the spans come phrase by phrase, so many each."""
     found = torch.zeros(len(spans_of), len(prompt.input_ids), dtype=torch.bool)
     spans = iter(prompt.spans)

@@ -15,7 +15,7 @@ from training.starter.calibration import calibrate_batch_norm
 from training.starter.export import WORKING_SIZE, export
 from training.starter.model import build_starter, starter_config
 from training.starter.prompts import PromptWriter
-from training.starter.stages import DECODER, DENSE, FULL, StageConfig, begin, run
+from training.starter.stages import DENSE, FULL, StageConfig, begin, run
 from training.starter.states import load_average, load_state, save_state
 from training.starter.tokenizer import build_tokenizer
 
@@ -30,7 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("work", type=Path, help="folder for states; a training found in it is taken up")
     parser.add_argument("--dense-steps", type=int, default=DENSE.steps, help="of stage A")
     parser.add_argument("--full-steps", type=int, default=FULL.steps, help="of stage B")
-    parser.add_argument("--decoder-steps", type=int, default=DECODER.steps, help="of stage C")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--save-every", type=int, default=200, help="steps")
     parser.add_argument("--export", type=Path, help="only write the newest weights as a checkpoint into this folder")
@@ -39,7 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stages = (
         replace(DENSE, steps=options.dense_steps),
         replace(FULL, steps=options.full_steps),
-        replace(DECODER, steps=options.decoder_steps),
     )
     try:
         if options.export:
@@ -66,8 +64,6 @@ def _run_stage(work: Path, stage: StageConfig, before: StageConfig | None, save_
     model = build_starter(starter_config(len(tokenizer)))
     if before is not None:
         load_average(model, _file(work, before))
-    if stage.name == DECODER.name:
-        _calibrate(model, tokenizer)
     state, file = begin(stage, model), _file(work, stage)
     if file.exists():
         load_state(state, file)
@@ -88,8 +84,7 @@ def _export_newest(work: Path, stages: Sequence[StageConfig], folder: Path) -> N
     tokenizer = build_tokenizer()
     model = build_starter(starter_config(len(tokenizer)))
     load_average(model, _file(work, stage))
-    if stage.name != DECODER.name:  # which was calibrated before its first step
-        _calibrate(model, tokenizer)
+    _calibrate(model, tokenizer)
     folder.mkdir(parents=True, exist_ok=True)
     export(model, tokenizer, folder)
 
@@ -104,7 +99,7 @@ def _file(work: Path, stage: StageConfig) -> Path:
 
 
 def _calibrate(model: Any, tokenizer: Any) -> None:
-    rules = BatchRules(longest=(WORKING_SIZE.longest_edge,))
+    rules = BatchRules(longest=(WORKING_SIZE.longest_edge,), told_share=0.15)
     seen = SceneBatches(PromptWriter(tokenizer), rules, _CALIBRATION_SEED, 0, _CALIBRATION_BATCHES)
     calibrate_batch_norm(model, load(seen, workers=0))
 

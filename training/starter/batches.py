@@ -1,20 +1,30 @@
-"""Batches of rendered scenes that share a size and a prompt."""
+"""Batches of rendered scenes that share a size: with one prompt for all, or a text about each."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
+from training.starter.casting import Cast
 from training.starter.prompts import PromptWriter, TrainingPrompt
+from training.starter.texts import normalised, written_text
 from training.targets import Targets
 from training.worlds import CONCEPTS, Scene, SceneRules, render_scene
+from training.worlds.relations import TextRules, relation_scene, scene_texts, things_of
+from training.worlds.textures import Rng
 
 # ImageNet's, in RGB on a scale of 0 to 1: what transformers' preprocessing expects by default.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+
+_TEXTS = TextRules(captions=2, expressions=5, absent_share=0.2)
+_NATURAL_SHARE = 0.85  # of the things drawn from many: concepts in their own colours
 
 
 @dataclass(frozen=True)
@@ -23,15 +33,17 @@ class SceneBatch:
 
     Attributes:
         pixels: (B, 3, H, W) float, normalised, channels last in memory.
-        input_ids: (1, T) long, the prompt of all.
-        targets: one per scene, only of the things that the prompt names.
-        names: (K, T) bool, the tokens of each concept in the prompt.
+        input_ids: (1, T) long, the prompt of all; or (B, T), a text for each, padded with 0.
+        text_mask: bool, of the same shape, false where padded.
+        targets: one per scene, only of the things that its text names.
+        names: (K, T) bool, the tokens of each phrase of the shared prompt; None with a text for each.
     """
 
     pixels: Tensor
     input_ids: Tensor
+    text_mask: Tensor
     targets: list[Targets]
-    names: Tensor
+    names: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -39,11 +51,16 @@ class BatchRules:
     """How batches are made; sizes in pixels, shares are probabilities."""
 
     scenes: int = 16
-    longest: tuple[int, ...] = (160, 192, 224, 256, 256)  # longer side, drawn from these
+    longest: tuple[int, ...] = (192, 224, 256, 288, 320, 320)  # longer side, drawn from these
     aspects: tuple[float, ...] = (1.0, 4 / 3, 4 / 3, 3 / 2, 16 / 9, 3 / 4, 2 / 3)  # width : height
     unnamed_share: float = 0.5  # scenes that also show things the prompt does not name
+    rival_share: float = 0.5  # of these things, those that share a noun with the prompt
     kinds: tuple[int, int] = (2, 6)  # named kinds of things in a scene, at least and at most
-    empty_share: float = 0.03  # scenes that show nothing the prompt names
+    objects: tuple[int, int] = (3, 10)
+    empty_share: float = 0.08  # scenes that show nothing the prompt names
+    told_share: float = 0.3  # batches with a text about each scene
+    texts: int = 2  # about each scene of such a batch
+    scene: SceneRules = field(default_factory=SceneRules)
 
 
 class SceneBatches(Dataset[SceneBatch]):
@@ -58,27 +75,47 @@ class SceneBatches(Dataset[SceneBatch]):
 
     def __getitem__(self, index: int) -> SceneBatch:
         rng = np.random.default_rng((self.seed, self.first + index))
-        prompt = self.prompts.draw(rng)
         size_hw = _size_hw(rng, self.rules)
-        scenes = [self._scene(rng, prompt, size_hw) for _ in range(self.rules.scenes)]
+        return self._told(rng, size_hw) if rng.random() < self.rules.told_share else self._listed(rng, size_hw)
+
+    def _listed(self, rng: Rng, size_hw: tuple[int, int]) -> SceneBatch:
+        cast, prompt = self.prompts.draw(rng)
+        scenes = [self._scene(rng, cast, prompt, size_hw) for _ in range(self.rules.scenes)]
         return SceneBatch(
             pixels_of(np.stack([scene.image for scene in scenes])),
-            prompt.input_ids,
+            prompt.input_ids[None],
+            torch.ones(1, len(prompt.input_ids), dtype=torch.bool),
             [targets_of(scene, prompt) for scene in scenes],
-            prompt.positive_map(sorted(prompt.spans)),
+            prompt.names,
         )
 
-    def _scene(self, rng: np.random.Generator, prompt: TrainingPrompt, size_hw: tuple[int, int]) -> Scene:
-        named = sorted(prompt.spans)
+    def _scene(self, rng: Rng, cast: Cast, prompt: TrainingPrompt, size_hw: tuple[int, int]) -> Scene:
+        named = [phrase.things for phrase in prompt.phrases if phrase.things]
         low, high = self.rules.kinds
-        kinds = rng.permutation(named)[: int(rng.integers(low, high + 1))].tolist()
-        if rng.random() < self.rules.empty_share:
-            kinds = []
-        others = [concept for concept in range(len(CONCEPTS)) if concept not in prompt.spans]
-        if others and rng.random() < self.rules.unnamed_share:
-            kinds += rng.permutation(others)[: int(rng.integers(1, max(len(kinds), 1) + 2))].tolist()
-        fewest, most = (3, 10) if len(kinds) > 2 else (1, 6)
-        return render_scene(rng, size_hw, kinds, SceneRules(min_objects=fewest, max_objects=most))
+        count = 0 if rng.random() < self.rules.empty_share else int(rng.integers(low, high + 1))
+        kinds = [_shown(rng, named[place]) for place in rng.permutation(len(named))[:count].tolist()]
+        if rng.random() < self.rules.unnamed_share or not kinds:
+            for _ in range(int(rng.integers(1, max(len(kinds), 1) + 2))):
+                rival = cast.rivals and rng.random() < self.rules.rival_share
+                kinds.append(_shown(rng, cast.rivals if rival else cast.others))
+        fewest, most = self.rules.objects if len(kinds) > 2 else (1, 6)
+        rules = replace(self.rules.scene, min_objects=fewest, max_objects=most)
+        return render_scene(rng, size_hw, kinds, rules)
+
+    def _told(self, rng: Rng, size_hw: tuple[int, int]) -> SceneBatch:
+        """Each scene comes with several texts, so that the same picture is answered in several ways."""
+        images: list[NDArray[np.uint8]] = []
+        texts: list[tuple[Tensor, Targets]] = []
+        while len(images) < self.rules.scenes:
+            scene = relation_scene(rng, size_hw)
+            told = scene_texts(rng, things_of(scene), _TEXTS)
+            for place in rng.permutation(len(told))[: self.rules.texts].tolist():
+                images.append(scene.image)
+                texts.append(written_text(told[place], self.prompts.tokenizer, size_hw))
+        input_ids = pad_sequence([ids for ids, _ in texts], batch_first=True)
+        return SceneBatch(
+            pixels_of(np.stack(images)), input_ids, input_ids > 0, [targets for _, targets in texts], None
+        )
 
 
 def load(batches: SceneBatches, workers: int = 1) -> Iterator[SceneBatch]:
@@ -86,7 +123,7 @@ def load(batches: SceneBatches, workers: int = 1) -> Iterator[SceneBatch]:
     yield from DataLoader(batches, batch_size=None, num_workers=workers, prefetch_factor=8 if workers else None)
 
 
-def pixels_of(images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Tensor:
+def pixels_of(images: NDArray[np.uint8]) -> Tensor:
     """(B, 3, H, W) normalised float of (B, H, W, 3) uint8."""
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     pixels = (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
@@ -95,14 +132,21 @@ def pixels_of(images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Tensor
 
 def targets_of(scene: Scene, prompt: TrainingPrompt) -> Targets:
     """The things of a scene that the prompt names."""
-    named = [index for index, label in enumerate(scene.labels.tolist()) if label in prompt.spans]
-    height, width = scene.image.shape[:2]
-    corners = torch.from_numpy(scene.boxes_xyxy[named]).reshape(-1, 4) / torch.tensor([width, height, width, height])
-    boxes = torch.cat([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], 1)
-    return Targets(boxes, prompt.positive_map(scene.labels[named].tolist()))
+    labels = scene.labels.tolist()
+    named = [index for index, label in enumerate(labels) if label in prompt.phrase_of]
+    boxes = normalised(scene.boxes_xyxy[named], scene.image.shape[:2])
+    return Targets(boxes, prompt.positive_map([labels[index] for index in named]))
 
 
-def _size_hw(rng: np.random.Generator, rules: BatchRules) -> tuple[int, int]:
+def _shown(rng: Rng, things: tuple[int, ...]) -> int:
+    """One of them, which are in ascending order: mostly a concept in its own colours, though there are many tints."""
+    natural = bisect_left(things, len(CONCEPTS))
+    if natural and rng.random() < _NATURAL_SHARE:
+        return things[rng.integers(natural)]
+    return things[rng.integers(len(things))]
+
+
+def _size_hw(rng: Rng, rules: BatchRules) -> tuple[int, int]:
     """Sizes as the starter's preprocessing gives them: the longer side is at most 4/3 of the shorter one's limit."""
     longest = int(rng.choice(rules.longest))
     aspect = float(rng.choice(rules.aspects))

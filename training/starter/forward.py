@@ -1,7 +1,7 @@
-"""A faster forward pass over transformers' own weights, for batches that share a size and a prompt."""
+"""A faster forward pass over transformers' own weights, for batches of one size and, where they have it, one prompt."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -31,29 +31,47 @@ class Grid(CellGrid):
     allowed: Tensor
 
 
-class SharedPromptForward:
-    """Runs an `MMGroundingDinoForObjectDetection` on pictures of one size, unpadded, that share one prompt.
+@dataclass(frozen=True)
+class Text:
+    """A batch's text on its way through the model; one row where all pictures share their prompt.
 
-    Same weights, same mathematics: the text branch runs once a batch, and nothing is masked because
-    nothing is padded. A test holds it to the outputs of transformers.
+    Attributes:
+        features: (1 or B, T, D).
+        mask: (1 or B, T) bool, false where padded.
+        blocks: (1 or B, 1, T, T) bool, which tokens see each other.
+        position: (1 or B, T, D).
+    """
+
+    features: Tensor
+    mask: Tensor
+    blocks: Tensor
+    position: Tensor
+
+
+class StarterForward:
+    """Runs an `MMGroundingDinoForObjectDetection` on unpadded pictures of one size.
+
+    Same weights, same mathematics: a prompt that all share is encoded once, and pictures need no masks. A test holds
+    it to the outputs of transformers.
     """
 
     def __init__(self, model: Any) -> None:
         self.model = model
         self._grids: dict[Shapes, Grid] = {}
 
-    def dense(self, pixels: Tensor, input_ids: Tensor) -> DenseOutputs:
+    def dense(self, pixels: Tensor, input_ids: Tensor, text_mask: Tensor) -> DenseOutputs:
         """The proposal head on normalised neck features and text, without the encoder between.
 
         This is what the whole model computes while its encoder adds nothing, see `start_encoder_as_identity`.
 
         Args:
             pixels: (B, 3, H, W).
-            input_ids: (1, T).
+            input_ids: (1 or B, T).
+            text_mask: (1 or B, T) bool, false where padded.
         """
         body = self.model.model
         image, _, grid = self._image_features(pixels)
-        text = self._text_features(input_ids)[0]
+        text = self._text(input_ids, text_mask).features
         width = (image.shape[-1],)
         cells = body.enc_output_norm(body.enc_output(F.layer_norm(image, width)))
         logits = _contrast(body.encoder_output_class_embed, cells, F.layer_norm(text, width))
@@ -61,33 +79,35 @@ class SharedPromptForward:
         boxes = (_box_deltas(body.encoder_output_bbox_embed, cells) + torch.logit(centres, eps=1e-5)).sigmoid()
         return DenseOutputs(logits, boxes, grid)
 
-    def __call__(self, pixels: Tensor, input_ids: Tensor, *, decoder_only: bool = False) -> LayerOutputs:
+    def __call__(self, pixels: Tensor, input_ids: Tensor, text_mask: Tensor) -> LayerOutputs:
         """The whole model's supervised layers, as `training.layer_outputs.layer_outputs` gives them.
+
+        Logits of padded tokens hold any number.
 
         Args:
             pixels: (B, 3, H, W).
-            input_ids: (1, T).
-            decoder_only: everything before the decoder gets no gradient, which saves two thirds of the time.
+            input_ids: (1 or B, T), one row for a prompt that all pictures share.
+            text_mask: (1 or B, T) bool, false where padded.
         """
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not decoder_only):
-            image, position, grid = self._image_features(pixels)
-            text, text_mask, text_position = self._text_features(input_ids)
-            text = text.expand(len(pixels), -1, -1)
-            for layer in self.model.model.encoder.layers:
-                image, text = self._encoder_layer(layer, image, text, position, text_mask, text_position, grid)
-            logits, box_logits = self._proposals(image, text, grid)
+        image, position, grid = self._image_features(pixels)
+        text = self._text(input_ids, text_mask)
+        features = text.features.expand(len(pixels), -1, -1)
+        for layer in self.model.model.encoder.layers:
+            image, features = self._encoder_layer(layer, image, position, replace(text, features=features), grid)
+        logits, box_logits = self._proposals(image, features, text.mask, grid)
         references = box_logits.detach().sigmoid()
-        layer_logits, layer_boxes = self._decode(image, text, references, grid)
+        layer_logits, layer_boxes = self._decode(image, features, text.mask, references, grid)
         return LayerOutputs(layer_logits, layer_boxes, logits, box_logits.sigmoid())
 
-    def _text_features(self, input_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _text(self, input_ids: Tensor, text_mask: Tensor) -> Text:
         body = self.model.model
-        mask, position = hf.generate_masks_with_special_tokens_and_transfer_map(input_ids, body.special_tokens)
-        hidden = body.text_backbone(input_ids, mask[:, None], torch.zeros_like(input_ids), position).last_hidden_state
+        blocks, position = hf.generate_masks_with_special_tokens_and_transfer_map(input_ids, body.special_tokens)
+        blocks = blocks[:, None]
+        hidden = body.text_backbone(input_ids, blocks, torch.zeros_like(input_ids), position).last_hidden_state
         sine = hf.encode_sinusoidal_position_embedding(
             position[..., None].float(), num_pos_feats=self.model.config.d_model
         )
-        return body.text_projection(hidden), mask[:, None], sine
+        return Text(body.text_projection(hidden), text_mask, blocks, sine)
 
     def _image_features(self, pixels: Tensor) -> tuple[Tensor, Tensor, Grid]:
         body = self.model.model
@@ -106,12 +126,12 @@ class SharedPromptForward:
         return torch.cat([level.flatten(2).mT for level in maps], 1), position, self._grids[shapes]
 
     def _encoder_layer(
-        self, layer: Any, image: Tensor, text: Tensor, position: Tensor, mask: Tensor, text_position: Tensor, grid: Grid
+        self, layer: Any, image: Tensor, position: Tensor, given: Text, grid: Grid
     ) -> tuple[Tensor, Tensor]:
-        image, text = fuse(layer.fusion_layer, image, text)
+        image, text = fuse(layer.fusion_layer, image, given.features, given.mask)
         enhancer = layer.text_enhancer_layer
-        placed = text + text_position
-        text = enhancer.layer_norm_before(text + attend(enhancer.self_attn, placed, placed, text, mask))
+        placed = text + given.position
+        text = enhancer.layer_norm_before(text + attend(enhancer.self_attn, placed, placed, text, given.blocks))
         text = enhancer.layer_norm_after(text + enhancer.fc2(enhancer.activation(enhancer.fc1(text))))
         deformable = layer.deformable_layer
         centres = grid.centres[:, :, None].expand(-1, -1, len(grid.shapes), -1)
@@ -120,25 +140,29 @@ class SharedPromptForward:
         image = deformable.final_layer_norm(image + deformable.fc2(deformable.activation_fn(deformable.fc1(image))))
         return image, text
 
-    def _proposals(self, image: Tensor, text: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+    def _proposals(self, image: Tensor, text: Tensor, text_mask: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
         body = self.model.model
         cells = body.enc_output_norm(body.enc_output(image.masked_fill(~grid.allowed, 0.0)))
         logits = _contrast(body.encoder_output_class_embed, cells, text)
-        chosen = chosen_proposals(logits, self.model.config.num_queries)[..., None]  # (B, Q, 1)
+        real = logits.masked_fill(~text_mask[:, None], -torch.inf)
+        chosen = chosen_proposals(real, min(self.model.config.num_queries, image.shape[1]))[..., None]  # (B, Q, 1)
         cells = cells.gather(1, chosen.expand(-1, -1, cells.shape[-1]))
         start = grid.proposal_logits.expand(len(image), -1, -1).gather(1, chosen.expand(-1, -1, 4))
         return logits.gather(1, chosen.expand(-1, -1, logits.shape[-1])), _box_deltas(
             body.encoder_output_bbox_embed, cells
         ) + start
 
-    def _decode(self, image: Tensor, text: Tensor, references: Tensor, grid: Grid) -> tuple[list[Tensor], list[Tensor]]:
+    def _decode(
+        self, image: Tensor, text: Tensor, text_mask: Tensor, references: Tensor, grid: Grid
+    ) -> tuple[list[Tensor], list[Tensor]]:
         decoder = self.model.model.decoder
-        hidden = self.model.model.query_position_embeddings.weight.expand(len(image), -1, -1)
+        contents = self.model.model.query_position_embeddings.weight[: references.shape[1]]
+        hidden = contents.expand(len(image), -1, -1)
         previous = torch.logit(references, eps=1e-5)
         logits: list[Tensor] = []
         boxes: list[Tensor] = []
         for index, layer in enumerate(decoder.layers):
-            hidden = self._decoder_layer(layer, hidden, image, text, references, grid)
+            hidden = self._decoder_layer(layer, hidden, image, text, text_mask, references, grid)
             normed = decoder.layer_norm(hidden)
             logits.append(_contrast(self.model.class_embed[index], normed, text))
             boxes.append((_box_deltas(self.model.bbox_embed[index], normed) + previous).sigmoid())
@@ -147,14 +171,21 @@ class SharedPromptForward:
         return logits, boxes
 
     def _decoder_layer(
-        self, layer: Any, hidden: Tensor, image: Tensor, text: Tensor, references: Tensor, grid: Grid
+        self,
+        layer: Any,
+        hidden: Tensor,
+        image: Tensor,
+        text: Tensor,
+        text_mask: Tensor,
+        references: Tensor,
+        grid: Grid,
     ) -> Tensor:
         sine = hf.encode_sinusoidal_position_embedding(references, num_pos_feats=self.model.config.d_model // 2)
         position = self.model.model.decoder.reference_points_head(sine)
         placed = hidden + position
         hidden = layer.self_attn_layer_norm(hidden + attend(layer.self_attn, placed, placed, hidden))
         hidden = layer.encoder_attn_text_layer_norm(
-            hidden + attend(layer.encoder_attn_text, hidden + position, text, text)
+            hidden + attend(layer.encoder_attn_text, hidden + position, text, text, text_mask[:, None, None])
         )
         seen = deformable_attention(layer.encoder_attn, hidden + position, image, references[:, :, None], grid.shapes)
         hidden = layer.encoder_attn_layer_norm(hidden + seen)

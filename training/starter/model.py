@@ -14,8 +14,8 @@ _ATTRACTION = 3.0  # scale of queries and keys at the start
 _CONTENT_STD = 0.1  # of the queries' own contents at the start
 
 
-def starter_config(vocabulary: int, *, width: int = 128, queries: int = 64) -> MMGroundingDinoConfig:
-    """3.5 million parameters: ResNet with strides 16 and 32, 2 encoder and 2 decoder layers, a 2-layer BERT.
+def starter_config(vocabulary: int, *, width: int = 128, queries: int = 100) -> MMGroundingDinoConfig:
+    """5 million parameters: ResNet with strides 16 and 32, 2 encoder and 3 decoder layers, a 2-layer BERT.
 
     Args:
         vocabulary: number of tokens.
@@ -24,7 +24,7 @@ def starter_config(vocabulary: int, *, width: int = 128, queries: int = 64) -> M
     """
     backbone = ResNetConfig(
         embedding_size=width // 4,
-        hidden_sizes=[width // 4, width // 2, width, width * 3 // 2],
+        hidden_sizes=[width // 4, width // 2, width * 5 // 4, width * 2],
         depths=[1, 1, 2, 1],
         layer_type="basic",
         out_features=["stage3", "stage4"],
@@ -44,7 +44,7 @@ def starter_config(vocabulary: int, *, width: int = 128, queries: int = 64) -> M
         text_config=text,
         d_model=width,
         encoder_layers=2,
-        decoder_layers=2,
+        decoder_layers=3,
         encoder_ffn_dim=width * 3,
         decoder_ffn_dim=width * 3,
         encoder_attention_heads=4,

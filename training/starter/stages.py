@@ -1,4 +1,4 @@
-"""The three stages of training a starter, each as steps that the caller asks for one by one."""
+"""The two stages of training a starter, each as steps that the caller asks for one by one."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,27 +13,30 @@ from training.dense import dense_loss
 from training.ema import AveragedWeights
 from training.errors import TrainingDiverged
 from training.starter.batches import BatchRules, SceneBatch, SceneBatches, load
-from training.starter.forward import SharedPromptForward
+from training.starter.casting import CastRules
+from training.starter.forward import StarterForward
 from training.starter.model import let_queries_see_neighbours, start_encoder_as_identity
-from training.starter.naming import naming_losses
+from training.starter.naming import dense_naming_loss, naming_losses, pointing_losses
 from training.starter.prompts import PromptRules, PromptWriter
-from training.targets import pad_targets
+from training.targets import PaddedTargets, pad_targets
+from training.worlds import SceneRules
 
 
 @dataclass(frozen=True)
 class StageConfig:
     """One stage of the recipe; learning rates are for AdamW."""
 
-    name: str  # "dense" (stage A), "full" (stage B) or "decoder" (stage C)
+    name: str  # "dense" (stage A) or "full" (stage B)
     steps: int
     learning_rate: float
     backbone_rate: float  # for backbone and text
     warmup: int = 100  # steps
-    flat: float = 0.3  # part of the steps before the rate falls along a cosine to 2 %
+    flat: float = 0.5  # part of the steps before the rate falls along a cosine to 2 %
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
     average_decay: float = 0.998
-    naming: float = 2.0  # weight of `naming_losses`, in stage B
+    naming: float = 2.0  # weight of `naming_losses`, with a prompt that all share
+    pointing: float = 0.5  # weight of `pointing_losses`, with a text for each
     bfloat16: bool = True  # matrix products and convolutions in bf16; weights, boxes and losses stay fp32
     seed: int = 0
     prompts: PromptRules = field(default_factory=PromptRules)
@@ -51,24 +54,21 @@ class StageConfig:
 
 DENSE = StageConfig(
     "dense",
-    steps=4600,
+    steps=6000,
     learning_rate=2e-3,
     backbone_rate=2e-3,
-    prompts=PromptRules(names=(80,), caption_share=0.0, synonym_share=0.1),
-    batches=BatchRules(longest=(144, 160, 192, 224), kinds=(3, 8), unnamed_share=0.0),
+    prompts=PromptRules(names=(72,), caption_share=0.0, cast=CastRules(synonym_share=0.15)),
+    batches=BatchRules(
+        longest=(160, 192, 224, 256),
+        kinds=(6, 14),
+        objects=(8, 18),
+        unnamed_share=0.2,
+        empty_share=0.0,
+        told_share=0.0,
+        scene=SceneRules(smallest=0.12, largest=0.4),
+    ),
 )
-FULL = StageConfig("full", steps=4100, learning_rate=8e-4, backbone_rate=5e-4, seed=1)
-DECODER = StageConfig(
-    "decoder",
-    steps=2000,
-    learning_rate=1e-3,
-    backbone_rate=0.0,
-    flat=0.2,
-    seed=3,
-    bfloat16=False,
-    criterion=CriterionConfig(iou_aware=True, gamma=1.0),  # presses harder on a second box for the same thing
-    batches=BatchRules(longest=(192, 224, 256, 256)),
-)
+FULL = StageConfig("full", steps=12000, learning_rate=8e-4, backbone_rate=5e-4, seed=1)
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,7 @@ def begin(config: StageConfig, model: Any) -> StageState:
     """A stage at its first step; stage B begins with an encoder that adds nothing."""
     if config.name == "full":
         start_encoder_as_identity(model)
-    if config.name == "decoder":
         let_queries_see_neighbours(model)
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_(name.startswith(_DECODER))
     average = AveragedWeights(dict(model.named_parameters(remove_duplicate=False)), config.average_decay)
     return StageState(config, model, average, _optimizer(config, model))
 
@@ -112,11 +109,11 @@ def run(state: StageState, tokenizer: Any, workers: int = 1) -> Iterator[Progres
     """
     config = state.config
     losses_of = _LOSSES[config.name]
-    forward, parameters = SharedPromptForward(state.model), list(state.model.parameters())
+    forward, parameters = StarterForward(state.model), list(state.model.parameters())
     batches = SceneBatches(
         PromptWriter(tokenizer, config.prompts), config.batches, config.seed, state.step, config.steps
     )
-    state.model.train(config.name != "decoder")  # a frozen backbone keeps its batch statistics
+    state.model.train()
     for batch in load(batches, workers):
         rate = config.rate(state.step)
         for group in state.optimizer.param_groups:
@@ -136,42 +133,40 @@ def run(state: StageState, tokenizer: Any, workers: int = 1) -> Iterator[Progres
 
 
 LossTerms = dict[str, Tensor]
-Losses = Callable[[SharedPromptForward, SceneBatch, StageConfig], LossTerms]
+Losses = Callable[[StarterForward, SceneBatch, StageConfig], LossTerms]
 
 
-def _dense_losses(forward: SharedPromptForward, batch: SceneBatch, config: StageConfig) -> LossTerms:
-    outputs = forward.dense(batch.pixels, batch.input_ids)
-    return dense_loss(outputs, pad_targets(batch.targets, _text_mask(batch)), config.criterion)
+def _dense_losses(forward: StarterForward, batch: SceneBatch, config: StageConfig) -> LossTerms:
+    outputs = forward.dense(batch.pixels, batch.input_ids, batch.text_mask)
+    targets = _padded(batch)
+    losses = dense_loss(outputs, targets, config.criterion)
+    if batch.names is not None:
+        losses["naming"] = config.naming * dense_naming_loss(outputs, targets, batch.names)
+    return losses
 
 
-def _full_losses(forward: SharedPromptForward, batch: SceneBatch, config: StageConfig) -> LossTerms:
-    layers = forward(batch.pixels, batch.input_ids)
-    text_mask = _text_mask(batch)
-    losses: LossTerms = GroundingCriterion(config.criterion)(layers, batch.targets, text_mask)
-    naming = naming_losses(layers, pad_targets(batch.targets, text_mask), batch.names, config.criterion)
-    return losses | {"naming": config.naming * naming}
+def _full_losses(forward: StarterForward, batch: SceneBatch, config: StageConfig) -> LossTerms:
+    layers = forward(batch.pixels, batch.input_ids, batch.text_mask)
+    targets = _padded(batch)
+    losses: LossTerms = GroundingCriterion(config.criterion)(layers, targets, targets.judged)
+    if batch.names is None:
+        losses["pointing"] = config.pointing * pointing_losses(layers, targets, config.criterion)
+    else:
+        losses["naming"] = config.naming * naming_losses(layers, targets, batch.names, config.criterion)
+    return losses
 
 
-def _decoder_losses(forward: SharedPromptForward, batch: SceneBatch, config: StageConfig) -> LossTerms:
-    layers = forward(batch.pixels, batch.input_ids, decoder_only=True)
-    losses: LossTerms = GroundingCriterion(config.criterion)(layers, batch.targets, _text_mask(batch))
-    return {name: value for name, value in losses.items() if not name.endswith("_enc")}
+_LOSSES: dict[str, Losses] = {"dense": _dense_losses, "full": _full_losses}
 
 
-_LOSSES: dict[str, Losses] = {"dense": _dense_losses, "full": _full_losses, "decoder": _decoder_losses}
-_DECODER = ("model.decoder", "class_embed", "bbox_embed", "model.query_position_embeddings")
-
-
-def _text_mask(batch: SceneBatch) -> Tensor:
-    return torch.ones(len(batch.pixels), batch.input_ids.shape[1], dtype=torch.bool)
+def _padded(batch: SceneBatch) -> PaddedTargets:
+    return pad_targets(batch.targets, batch.text_mask.expand(len(batch.pixels), -1))
 
 
 def _optimizer(config: StageConfig, model: Any) -> torch.optim.Optimizer:
     """AdamW with the backbone and the text at their own rate, and no decay of biases, norms and scales."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
         slow = "backbone" in name or "input_proj_vision" in name
         groups.setdefault((slow, parameter.ndim >= 2), []).append(parameter)
     return torch.optim.AdamW(

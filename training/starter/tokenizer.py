@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 from transformers import BertTokenizer
 
-from training.starter.words import ABSENT_THINGS, COLOURS, GENERAL, JOINERS, SHAPES
-from training.worlds import CONCEPTS
+from training.starter.words import GENERAL, JOINERS, LOOKS, absent_words
+from training.worlds.concepts import CONCEPTS, SHAPES
+from training.worlds.nouns import TOLD_CONCEPTS, plural
 
 # transformers' grounding detectors find the ends of phrases by these very ids, as BERT's own vocabulary has them.
 FIXED_IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}
@@ -23,8 +24,10 @@ def build_tokenizer() -> BertTokenizer:
 
 def known_words() -> list[str]:
     """The words with a token of their own, sorted: those of the concepts' names, and common ones."""
-    words = {word for concept in CONCEPTS for word in concept.name.split()}
-    words.update(COLOURS, SHAPES, JOINERS, GENERAL, ABSENT_THINGS)
+    names = [name for concept in CONCEPTS for name in (concept.name, *concept.synonyms)]
+    names += [plural(noun) for noun in (*SHAPES, *(CONCEPTS[index].noun for index in TOLD_CONCEPTS))]
+    words = {word for name in names for word in name.split()}
+    words.update(SHAPES, LOOKS, JOINERS, GENERAL, absent_words())
     return sorted(word for word in words if len(word) > 1)
 
 

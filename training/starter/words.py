@@ -1,4 +1,8 @@
-"""English words that the starter's tokenizer knows whole."""
+"""English words beside the names of the concepts: those the starter's tokenizer knows whole, and those it spells."""
+
+from functools import cache
+
+from training.worlds.concepts import CONCEPTS, Concept
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -6,20 +10,16 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-COLOURS = words(
+LOOKS = words(
     "red green blue yellow orange purple pink brown black white grey gray golden silver dark light bright pale "
-    "striped spotted colorful"
-)
-
-SHAPES = words(
-    "circle square triangle rectangle oval round flat long short tall wide narrow big small large little tiny huge "
-    "cube sphere cone cylinder ring cross heart diamond arrow line"
+    "striped spotted checkered dotted plain colorful colored round flat long short tall wide narrow"
 )
 
 JOINERS = words(
     "a an the and or of on in at to by with without near next beside behind under over above below between from left "
-    "right top bottom front back middle first second third one two three four five six seven eight nine ten many all "
-    "is are that this which not no"
+    "right top bottom front back middle leftmost rightmost topmost bottommost larger largest smaller smallest bigger "
+    "biggest big small large little tiny huge first second third one two three four five six seven eight nine ten many "
+    "all is are that this which not no"
 )
 
 # What a scene may show under a narrower name: prompts never call these absent.
@@ -27,8 +27,8 @@ GENERAL = words(
     "animal bird fruit vegetable food vehicle plant tree flower ball clock face head candle bag box toy sign"
 )
 
-# Things that no scene shows. Prompts name them as absent, so that an unknown word finds nothing.
-ABSENT_THINGS = words(
+# Things of which the scenes show few. `absent_words` are those they do not show.
+_EVERYDAY = words(
     "person man woman child boy girl baby hand arm leg foot eye nose ear hair finger tooth "
     "shirt jacket coat dress skirt trousers shoe boot hat cap glove scarf belt tie sock glasses helmet backpack "
     "handbag suitcase wallet purse necklace bracelet "
@@ -52,3 +52,22 @@ ABSENT_THINGS = words(
     "bell crown sword shield statue painting photo poster hourglass calendar money coin credit ticket "
     "cell blood platelets nucleus tissue bone brain lung defect crack scratch hole rust dust"
 )
+
+# Words that the tokenizer must spell in pieces, for things that no scene shows.
+SPELLED = words(
+    "platypus armadillo harpoon chandelier windmill tambourine satellite parachute "
+    "periscope wheelbarrow sombrero gargoyle trampoline xylophone zeppelin quokka yurt velociraptor "
+    "umlaut spatula leukocyte erythrocyte thrombocyte pallet forklift conveyor solder capacitor transistor weed"
+)
+
+
+@cache
+def absent_words() -> tuple[str, ...]:
+    """Everyday words that are no part of any concept's names; prompts name them as absent."""
+    known = {word for concept in CONCEPTS for name in names_of(concept) for word in name.split()}
+    return tuple(word for word in dict.fromkeys(_EVERYDAY) if word not in known and f"{word}s" not in known)
+
+
+def names_of(concept: Concept) -> tuple[str, ...]:
+    """All names of a concept, also the one that training never shows."""
+    return tuple(name for name in (concept.name, *concept.synonyms, concept.unseen) if name)

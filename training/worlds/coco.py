@@ -10,6 +10,7 @@ from PIL import Image
 from common.masks import encode_mask
 from common.publish import published_folder
 from training.worlds.concepts import CONCEPTS, THINGS
+from training.worlds.nouns import category_of
 from training.worlds.scenes import Scene, SceneRules, numbered_scene
 
 
@@ -50,6 +51,7 @@ class CocoWriter:
     """Scenes on their way into a folder: pictures at once, annotations.json at the end."""
 
     def __init__(self, folder: Path, things: Sequence[int]) -> None:
+        """A new `images/` within `folder`; `things` become the categories, see `category_of`."""
         self._folder = folder
         self._category_ids = {thing: place + 1 for place, thing in enumerate(things)}
         self._images: list[dict[str, Any]] = []
@@ -81,7 +83,7 @@ class CocoWriter:
             row: dict[str, Any] = {
                 "id": len(self._annotations) + index + 1,
                 "image_id": image_id,
-                "category_id": self._category_ids[label],
+                "category_id": self._category_ids[category_of(label)],
                 "bbox": [x1, y1, x2 - x1, y2 - y1],
                 "area": (x2 - x1) * (y2 - y1),
                 "iscrowd": 0,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from training.worlds.held_out import is_unseen_composition
 from training.worlds.nouns import NUMBERS, Description
 from training.worlds.places import Relation, Side, Size, Thing, of_size, outermost, stands
 
@@ -44,9 +45,11 @@ def fitting(description: Description, things: Sequence[Thing]) -> list[Thing]:
 
 
 def _said_of(thing: Thing) -> Iterator[Description]:
-    yield Description(thing.description.noun)
-    if thing.description.colour:
-        yield thing.description
+    full = thing.description
+    yield Description(full.noun)
+    yield Description(full.noun, full.colour)
+    yield Description(full.noun, texture=full.texture)
+    yield full
 
 
 def _other_colours(things: Sequence[Thing]) -> Iterator[Description]:
@@ -55,7 +58,7 @@ def _other_colours(things: Sequence[Thing]) -> Iterator[Description]:
     nouns = sorted({thing.description.noun for thing in things if thing.description.colour})
     for noun in nouns:
         for colour in colours:
-            if not fitting(Description(noun, colour), things):
+            if not fitting(Description(noun, colour), things) and not is_unseen_composition(noun, colour):
                 yield Description(noun, colour)
 
 

@@ -2,61 +2,64 @@
 
 from dataclasses import dataclass
 
-from training.worlds.concepts import COLOURED_SHAPES, CONCEPTS, THINGS
+from training.worlds.concepts import COLOURED_SHAPES, CONCEPTS, THINGS, TINTED, UNTAUGHT
 
 NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
-
-_COLOURS_OF = {"red apple": "red", "green apple": "green", "car": "red", "balloon": "red"}
-_NOUNS_OF = {"red apple": "apple", "green apple": "apple"}
-_PLURALS = {"mouse": "mice", "wolf": "wolves", "tomato": "tomatoes", "fish": "fish"}
-
-_NOT_TOLD = frozenset(
-    (
-        *("panda", "lion", "tiger"),  # "the bear" and "the cat" could mean them
-        *("grapes", "corn", "bread", "cheese", "books", "scissors"),  # nobody says "a bread" or "a scissors"
-        "orange",  # "an orange and a blue circle" could be two things or three
-        "traffic light",  # shows a red circle and a green one
-        "star",  # there are shapes of that name in eight colours
-    )
-)
 
 
 @dataclass(frozen=True, order=True)
 class Description:
-    """A kind of thing, of one colour or of any: "red circle", "circle", "cat"."""
+    """A kind of thing, of one colour and texture or of any: "striped red circle", "red circle", "circle", "cat"."""
 
     noun: str
     colour: str = ""  # empty: any
+    texture: str = ""  # empty: any
 
     @property
     def singular(self) -> str:
         """As it is said of one."""
-        return f"{self.colour} {self.noun}".strip()
+        return self._said(self.noun)
 
     @property
     def plural(self) -> str:
         """As it is said of several."""
-        return f"{self.colour} {plural(self.noun)}".strip()
+        return self._said(plural(self.noun))
 
     def fits(self, other: "Description") -> bool:
         """Whether this can be said of a thing that is fully described by `other`."""
-        return self.noun == other.noun and self.colour in ("", other.colour)
+        looks = self.colour in ("", other.colour) and self.texture in ("", other.texture)
+        return self.noun == other.noun and looks
+
+    def _said(self, noun: str) -> str:
+        return " ".join(word for word in (self.texture, self.colour, noun) if word)
 
 
 def description_of(thing: int) -> Description:
-    """All that is said of `THINGS[thing]`: its noun, and its colour where it always has the same."""
-    name = THINGS[thing].name
-    if not THINGS[thing].emoji:
-        colour, noun = name.split()
-        return Description(noun, colour)
-    return Description(_NOUNS_OF.get(name, name), _COLOURS_OF.get(name, ""))
+    """All that is said of `THINGS[thing]`: its noun, its texture, and its colour where it always has the same."""
+    concept = THINGS[thing]
+    return Description(concept.noun, concept.colour, concept.texture)
 
 
-TOLD_CONCEPTS = tuple(index for index, concept in enumerate(CONCEPTS) if concept.name not in _NOT_TOLD)
+TOLD_CONCEPTS = tuple(index for index, concept in enumerate(CONCEPTS) if concept.told)
 """Indices into `THINGS` of the concepts that sentences speak of."""
 
-TOLD_SHAPES = tuple(range(len(THINGS) - len(COLOURED_SHAPES), len(THINGS)))
-"""Indices into `THINGS` of the coloured shapes."""
+_SHAPES_START = len(CONCEPTS) + len(UNTAUGHT)
+TOLD_SHAPES = tuple(range(_SHAPES_START, _SHAPES_START + len(COLOURED_SHAPES)))
+"""Indices into `THINGS` of the plain coloured shapes."""
+
+_TEXTURED_START = _SHAPES_START + len(COLOURED_SHAPES)
+_TINTED_START = len(THINGS) - len(TINTED)
+_CONCEPT_OF = {concept.noun: index for index, concept in enumerate(CONCEPTS)}
+_PLURALS = {concept.noun: concept.plural for concept in CONCEPTS if concept.plural}
+
+
+def category_of(thing: int) -> int:
+    """The plainest thing of that kind: the concept of a tinted one, the coloured shape of a textured one."""
+    if thing >= _TINTED_START:
+        return _CONCEPT_OF[THINGS[thing].noun]
+    if thing >= _TEXTURED_START:
+        return _SHAPES_START + (thing - _SHAPES_START) % len(COLOURED_SHAPES)
+    return thing
 
 
 def counted(description: Description, count: int) -> str:

@@ -10,7 +10,7 @@ from annotations.captions import CaptionText, Phrase
 from common.publish import published_folder
 from training.worlds.coco import CocoWriter, check_amount
 from training.worlds.concepts import THINGS
-from training.worlds.nouns import TOLD_CONCEPTS, TOLD_SHAPES
+from training.worlds.nouns import TOLD_CONCEPTS, TOLD_SHAPES, category_of
 from training.worlds.relations import TextRules, captioned_scene
 from training.worlds.scenes import Scene
 
@@ -59,9 +59,10 @@ def odvg_lines(scene: Scene, captions: Sequence[CaptionText], file_name: str) ->
     """The lines about one scene: one of its boxes, one for each text."""
     height, width = scene.image.shape[:2]
     start: dict[str, Any] = {"filename": file_name, "height": height, "width": width}
+    categories = [category_of(label) for label in scene.labels.tolist()]
     instances = [
-        {"bbox": box, "label": TOLD_THINGS.index(label), "category": THINGS[label].name}
-        for box, label in zip(scene.boxes_xyxy.tolist(), scene.labels.tolist(), strict=True)
+        {"bbox": box, "label": TOLD_THINGS.index(category), "category": THINGS[category].name}
+        for box, category in zip(scene.boxes_xyxy.tolist(), categories, strict=True)
     ]
     yield {**start, "detection": {"instances": instances}}
     for caption in captions:

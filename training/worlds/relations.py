@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotations.captions import CaptionText, expression
-from training.worlds.backgrounds import Rng
-from training.worlds.concepts import SHAPE_COLOURS, SHAPES
+from training.worlds.concepts import COLOURED_SHAPES, CONCEPTS, SHAPE_COLOURS, SHAPES, TEXTURES, THINGS, TINTED
 from training.worlds.expressions import Expression, expressions
+from training.worlds.held_out import is_unseen
 from training.worlds.nouns import TOLD_CONCEPTS, TOLD_SHAPES, Description, description_of
 from training.worlds.places import Thing
 from training.worlds.scenes import Scene, SceneRules, render_scene, usual_size_hw
 from training.worlds.sentences import listing, placing
+from training.worlds.textures import Rng
 
 RELATION_RULES = SceneRules(
     min_objects=2,
@@ -28,6 +30,8 @@ RELATION_RULES = SceneRules(
     light_share=0,  # colours are spoken of
 )
 _STREAM = 1  # keeps these scenes apart from those of `numbered_scene`
+_TINTED_SHARE = 0.2  # concepts shown in other colours than their own, where there are such
+_TEXTURED_SHARE = 0.25  # shapes shown with a texture
 _ABSENT_NAMES = 3  # nouns that are nowhere in the picture, to be asked for in vain
 
 
@@ -69,8 +73,17 @@ def captioned_scene(
         FontMissing: the emoji font is not installed.
     """
     rng = np.random.default_rng((seed, index, _STREAM))
-    scene = render_scene(rng, usual_size_hw(rng, longest_px), _cast(rng), rules or RELATION_RULES)
+    scene = relation_scene(rng, usual_size_hw(rng, longest_px), rules)
     return CaptionedScene(scene, tuple(scene_texts(rng, things_of(scene), texts)))
+
+
+def relation_scene(rng: Rng, size_hw: tuple[int, int], rules: SceneRules | None = None) -> Scene:
+    """A scene of a few kinds of things of which much can be said, without held-out compositions.
+
+    Raises:
+        FontMissing: the emoji font is not installed.
+    """
+    return render_scene(rng, size_hw, _cast(rng), rules or RELATION_RULES)
 
 
 def things_of(scene: Scene) -> list[Thing]:
@@ -97,12 +110,29 @@ def scene_texts(rng: Rng, things: Sequence[Thing], texts: TextRules | None = Non
 
 
 def _cast(rng: Rng) -> list[int]:
-    """The few things a scene is made of: few, so that some come twice, and shapes in colours to tell them by."""
-    cast: list[int] = rng.choice(TOLD_CONCEPTS, int(rng.integers(1, 4)), replace=False).tolist()
+    """The few things a scene is made of: few, so that some come twice, and in colours to tell them by."""
+    cast: list[int] = []
+    for concept in rng.choice(TOLD_CONCEPTS, int(rng.integers(1, 4)), replace=False).tolist():
+        tints = _tints()[concept] if rng.random() < _TINTED_SHARE else ()
+        cast += rng.permutation(tints)[: rng.integers(1, 4)].tolist() if tints else [concept]
     for shape in rng.choice(len(SHAPES), int(rng.integers(0, 3)), replace=False).tolist():
-        colours = rng.choice(len(SHAPE_COLOURS), int(rng.integers(1, 4)), replace=False)
-        cast += [TOLD_SHAPES[shape * len(SHAPE_COLOURS) + colour] for colour in colours.tolist()]
+        start = TOLD_SHAPES[shape * len(SHAPE_COLOURS)]
+        if rng.random() < _TEXTURED_SHARE:
+            start += len(COLOURED_SHAPES) * int(rng.integers(1, len(TEXTURES) + 1))
+        looks = [thing for thing in range(start, start + len(SHAPE_COLOURS)) if not is_unseen(thing)]
+        cast += rng.permutation(looks)[: rng.integers(1, 4)].tolist()
     return cast
+
+
+@cache
+def _tints() -> dict[int, tuple[int, ...]]:
+    """The tints of each told concept that training shows, by the concept's index."""
+    first = len(THINGS) - len(TINTED)
+    by_noun: dict[str, list[int]] = {}
+    for thing in range(first, len(THINGS)):
+        if not is_unseen(thing):
+            by_noun.setdefault(THINGS[thing].noun, []).append(thing)
+    return {concept: tuple(by_noun.get(CONCEPTS[concept].noun, ())) for concept in TOLD_CONCEPTS}
 
 
 def _absent(rng: Rng, things: Sequence[Thing]) -> list[Description]:

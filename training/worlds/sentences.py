@@ -8,10 +8,10 @@ from typing import get_args
 import numpy as np
 
 from annotations.captions import CaptionText, Phrase, Span
-from training.worlds.backgrounds import Rng
 from training.worlds.expressions import fitting
 from training.worlds.nouns import NUMBERS, Description, counted
 from training.worlds.places import Relation, Thing, stands
+from training.worlds.textures import Rng
 
 _MOST = max(NUMBERS)  # things one phrase can count
 

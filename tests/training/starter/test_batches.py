@@ -1,15 +1,19 @@
 """Batches of scenes for the starter."""
 
+import numpy as np
 import torch
 
 from tests.training.worlds.font import needs_font
 from training.starter.batches import BatchRules, SceneBatches, load
+from training.starter.casting import CastRules, draw_cast
 from training.starter.prompts import PromptRules, PromptWriter
 from training.starter.tokenizer import build_tokenizer
+from training.worlds.concepts import CONCEPTS, THINGS, UNTAUGHT
+from training.worlds.held_out import is_unseen, unseen_things
 
 pytestmark = needs_font
 
-RULES = BatchRules(scenes=3, longest=(96, 128))
+RULES = BatchRules(scenes=4, longest=(96, 128), told_share=0.5)
 
 
 def batches(first: int = 0, end: int = 6) -> SceneBatches:
@@ -28,10 +32,10 @@ def test_a_batch_depends_only_on_the_seed_and_its_number() -> None:
 def test_targets_are_named_and_inside_the_picture() -> None:
     found = 0
     for batch in load(batches(), workers=0):
-        assert len(batch.pixels) == len(batch.targets) == 3
+        assert len(batch.pixels) == len(batch.targets) == 4
         for targets in batch.targets:
             found += len(targets.boxes)
-            assert targets.positive_map.shape[1] == batch.input_ids.shape[1]
+            assert targets.positive_map.shape[1] <= batch.input_ids.shape[1]
             assert (targets.boxes[:, :2] - targets.boxes[:, 2:] / 2 >= -1e-6).all()
             assert (targets.boxes[:, :2] + targets.boxes[:, 2:] / 2 <= 1 + 1e-6).all()
     assert found > 10
@@ -43,3 +47,42 @@ def test_pictures_come_in_the_sizes_that_preprocessing_makes() -> None:
         assert long <= 128
         assert short <= 96
         assert short % 8 == long % 8 == 0
+
+
+def test_a_batch_has_one_prompt_or_a_text_for_each_scene() -> None:
+    rows = set()
+    for batch in load(batches(end=12), workers=0):
+        rows.add(len(batch.input_ids))
+        assert batch.input_ids.shape == batch.text_mask.shape
+        assert (batch.names is None) == (len(batch.input_ids) > 1)
+        assert (batch.input_ids[~batch.text_mask] == 0).all()
+        for targets, mask in zip(batch.targets, batch.text_mask.expand(4, -1), strict=True):
+            width = targets.positive_map.shape[1]
+            assert not targets.positive_map[:, ~mask[:width]].any()
+    assert rows == {1, 4}
+
+
+def test_nothing_held_out_is_shown_or_named() -> None:
+    writer = PromptWriter(
+        build_tokenizer(), PromptRules(names=(16,), cast=CastRules(shape_share=0.5, tinted_share=0.5))
+    )
+    for number in range(40):
+        cast, prompt = writer.draw(np.random.default_rng(number))
+        shown = {thing for phrase in prompt.phrases for thing in phrase.things} | set(cast.others)
+        assert not any(is_unseen(thing) for thing in shown)
+        assert not shown & set(range(len(CONCEPTS), len(CONCEPTS) + len(UNTAUGHT)))
+        texts = {phrase.text for phrase in prompt.phrases}
+        assert not texts & {THINGS[thing].name for thing in unseen_things()}
+
+
+def test_no_thing_fits_two_phrases_and_a_thing_in_its_own_colours_is_no_other_for_a_coloured_phrase() -> None:
+    rules = CastRules(shape_share=0.3, tinted_share=0.5)
+    for number in range(40):
+        cast = draw_cast(np.random.default_rng(number), 24, rules)
+        named = [thing for phrase in cast.phrases for thing in phrase.things]
+        assert len(named) == len(set(named))
+        assert not set(named) & set(cast.others)
+        coloured = {THINGS[thing].noun for thing in named if THINGS[thing].tinted}
+        natural = {THINGS[thing].noun for thing in cast.others if THINGS[thing].emoji and not THINGS[thing].tinted}
+        assert not coloured & natural
+        assert set(cast.rivals) <= set(cast.others)

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 from transformers import MMGroundingDinoForObjectDetection
 
-from training.layer_outputs import layer_outputs
+from training.layer_outputs import LayerOutputs, layer_outputs
+from training.starter.casting import described
 from training.starter.export import export
-from training.starter.forward import Grid, SharedPromptForward
+from training.starter.forward import Grid, StarterForward
 from training.starter.model import build_starter, freeze_batch_norm, start_encoder_as_identity, starter_config
 from training.starter.prompts import PromptWriter
 from training.starter.tokenizer import build_tokenizer
 
-NAMES = [0, 33, 70]
+NAMES = ["dog", "green apple", "camera"]
 
 
 @pytest.fixture
@@ -28,12 +29,16 @@ def starter() -> Any:
             torch.nn.init.normal_(parameter, std=0.1)
     with torch.no_grad():
         for _ in range(3):
-            SharedPromptForward(model)(torch.randn(4, 3, 96, 128), prompt())
+            StarterForward(model)(torch.randn(4, 3, 96, 128), prompt(), everywhere(prompt()))
     return model
 
 
 def prompt() -> Tensor:
-    return PromptWriter(build_tokenizer()).write(NAMES).input_ids
+    return PromptWriter(build_tokenizer()).write(described(NAMES)).input_ids[None]
+
+
+def everywhere(input_ids: Tensor) -> Tensor:
+    return torch.ones_like(input_ids, dtype=torch.bool)
 
 
 def plain(model: Any, pixels: Tensor) -> Any:
@@ -41,15 +46,36 @@ def plain(model: Any, pixels: Tensor) -> Any:
     return model(pixel_values=pixels, input_ids=ids, attention_mask=torch.ones_like(ids))
 
 
+def assert_same(fast: LayerOutputs, slow: LayerOutputs, tokens: Tensor) -> None:
+    """Equal boxes, and equal logits of the real `tokens` (B, T)."""
+    for mine, theirs in zip([*fast.boxes, fast.encoder_boxes], [*slow.boxes, slow.encoder_boxes], strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+    for mine, theirs in zip([*fast.logits, fast.encoder_logits], [*slow.logits, slow.encoder_logits], strict=True):
+        for image, real in enumerate(tokens):
+            width = len(real)
+            torch.testing.assert_close(mine[image][:, real], theirs[image, :, :width][:, real], rtol=1e-4, atol=1e-4)
+
+
 @torch.no_grad()
 def test_it_says_what_transformers_says(starter: Any) -> None:
     starter.eval()
     pixels = torch.randn(2, 3, 96, 160)
-    fast, slow = SharedPromptForward(starter)(pixels, prompt()), layer_outputs(starter, plain(starter, pixels))
-    for mine, theirs in zip([*fast.logits, *fast.boxes], [*slow.logits, *slow.boxes], strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(fast.encoder_logits, slow.encoder_logits, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(fast.encoder_boxes, slow.encoder_boxes, rtol=1e-4, atol=1e-4)
+    fast = StarterForward(starter)(pixels, prompt(), everywhere(prompt()))
+    slow = layer_outputs(starter, plain(starter, pixels))
+    assert_same(fast, slow, everywhere(prompt()).expand(2, -1))
+
+
+@torch.no_grad()
+def test_it_says_what_transformers_says_with_a_text_for_each_picture(starter: Any) -> None:
+    starter.eval()
+    pixels = torch.randn(2, 3, 96, 160)
+    tokenizer = build_tokenizer()
+    padded = tokenizer(["the cat left of the dog.", "a pear."], padding=True, return_tensors="pt")
+    ids, real = padded["input_ids"], padded["attention_mask"].bool()
+    assert not real.all()
+    fast = StarterForward(starter)(pixels, ids, real)
+    slow = starter(pixel_values=pixels, input_ids=ids, attention_mask=padded["attention_mask"])
+    assert_same(fast, layer_outputs(starter, slow), real)
 
 
 @torch.no_grad()
@@ -74,7 +100,7 @@ def test_the_dense_pass_is_the_proposal_stage_of_an_encoder_that_adds_nothing(st
             torch.nn.init.ones_(module.weight)
             torch.nn.init.zeros_(module.bias)
     pixels = torch.randn(1, 3, 96, 128)
-    dense = SharedPromptForward(starter).dense(pixels, prompt())
+    dense = StarterForward(starter).dense(pixels, prompt(), everywhere(prompt()))
     proposals = plain(starter, pixels).enc_outputs_class[..., : dense.logits.shape[-1]]
     assert isinstance(dense.grid, Grid)
     inside = dense.grid.allowed[0, :, 0]

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from training.criterion import CriterionConfig
+from training.dense import CellGrid, DenseOutputs
 from training.layer_outputs import LayerOutputs
-from training.starter.naming import naming_losses
+from training.starter.naming import dense_naming_loss, naming_losses, pointing_losses
 from training.targets import Targets, pad_targets
 
 # [CLS] dog . red apple . [SEP]
@@ -36,3 +37,34 @@ def test_a_name_counts_by_the_mean_of_its_tokens() -> None:
 def test_the_right_name_costs_little_and_a_wrong_one_much() -> None:
     assert loss_of([0, 0, 0, 9.0, 9.0, 0, 0]) < 0.01
     assert loss_of([0, 9.0, 0, 0, 0, 0, 0]) > 20
+
+
+def test_a_cell_that_answers_for_a_thing_names_it_too() -> None:
+    grid = CellGrid(torch.tensor([[[0.5, 0.5], [0.9, 0.9]]]), torch.full((1, 2, 2), 0.1), torch.zeros(2).long())
+    logits = torch.tensor([[[0, 0, 0, 2.0, 0, 0, 0], [0, 9.0, 0, 0, 0, 0, 0]]])
+    targets = pad_targets(
+        [Targets(torch.tensor([[0.5, 0.5, 0.2, 0.2]]), NAMES[1:])], torch.ones(1, 7, dtype=torch.bool)
+    )
+    loss = dense_naming_loss(DenseOutputs(logits, torch.full((1, 2, 4), 0.5), grid), targets, NAMES)
+    assert loss.item() == pytest.approx(math.log(1 + math.exp(-1)), abs=1e-5)
+
+
+def pointing_loss(scores: list[float], boxes: int = 1) -> float:
+    """Two queries, at the thing that is meant and at another; "the red apple" has its score in all three words."""
+    places = torch.tensor([[[0.3, 0.5, 0.2, 0.2], [0.7, 0.5, 0.2, 0.2]]])
+    words = torch.tensor([0, 1, 1, 1, 0, 0], dtype=torch.bool)
+    logits = torch.tensor(scores)[None, :, None] * words.float()
+    layers = LayerOutputs([logits], [places], logits, places)
+    targets = pad_targets([Targets(places[0, :boxes], words.repeat(boxes, 1))], torch.ones(1, 6, dtype=torch.bool))
+    return pointing_losses(layers, targets, CriterionConfig()).item()
+
+
+def test_a_text_that_means_one_thing_sets_it_against_the_others() -> None:
+    assert pointing_loss([1.0, 1.0]) == pytest.approx(2 * math.log(2), abs=1e-5)
+    assert pointing_loss([9.0, 0.0]) < 0.01
+    assert pointing_loss([0.0, 9.0]) > 10
+
+
+def test_a_text_that_means_several_things_or_none_points_at_nothing() -> None:
+    assert pointing_loss([0.0, 9.0], boxes=2) == 0
+    assert pointing_loss([0.0, 9.0], boxes=0) == 0

@@ -5,6 +5,7 @@ import pytest
 
 from engine.ontology import Ontology
 from engine.prompts import pack
+from training.starter.casting import described
 from training.starter.prompts import MAX_TOKENS, PromptRules, PromptWriter
 from training.starter.tokenizer import build_tokenizer
 from training.worlds import CONCEPTS
@@ -12,33 +13,40 @@ from training.worlds import CONCEPTS
 
 def test_a_written_prompt_equals_the_engines() -> None:
     tokenizer = build_tokenizer()
-    concepts = [0, 32, 63, 5]
-    written = PromptWriter(tokenizer).write(concepts)
-    (packed,) = pack(Ontology.from_names([CONCEPTS[index].name for index in concepts]), tokenizer)
-    assert written.input_ids[0].tolist() == list(packed.prompt.input_ids)
-    assert [written.spans[index] for index in concepts] == list(packed.prompt.spans)
+    names = ["dog", "red apple", "camera", "traffic light"]
+    written = PromptWriter(tokenizer).write(described(names))
+    (packed,) = pack(Ontology.from_names(names), tokenizer)
+    assert written.input_ids.tolist() == list(packed.prompt.input_ids)
+    assert list(written.spans) == list(packed.prompt.spans)
 
 
 @pytest.mark.parametrize("caption_share", [0.0, 1.0])
-def test_the_span_of_a_concept_holds_one_of_its_names(caption_share: float) -> None:
+def test_the_span_of_a_phrase_holds_its_words(caption_share: float) -> None:
     tokenizer = build_tokenizer()
-    rules = PromptRules(names=(1, 4, 8, 40, 80), synonym_share=0.5, caption_share=caption_share)
-    writer = PromptWriter(tokenizer, rules)
+    writer = PromptWriter(tokenizer, PromptRules(names=(1, 4, 8, 40, 80), caption_share=caption_share))
     for seed in range(30):
-        prompt = writer.draw(np.random.default_rng(seed))
-        assert prompt.input_ids.shape[1] <= MAX_TOKENS + 2
-        assert prompt.spans
-        ids = prompt.input_ids[0]
-        assert ids[-2] == 1012  # without the last '.', padding would change the last phrase's scores
-        for concept, (start, end) in prompt.spans.items():
-            names = {CONCEPTS[concept].name, *CONCEPTS[concept].synonyms}
-            assert tokenizer.decode(ids[start:end]) in names
+        _, prompt = writer.draw(np.random.default_rng(seed))
+        assert len(prompt.input_ids) <= MAX_TOKENS + 2
+        assert prompt.phrases
+        assert prompt.input_ids[-2] == 1012  # without the last '.', padding would change the last phrase's scores
+        for phrase, (start, end) in zip(prompt.phrases, prompt.spans, strict=True):
+            assert tokenizer.decode(prompt.input_ids[start:end]) == phrase.text
 
 
-def test_a_positive_map_marks_the_tokens_of_each_box() -> None:
-    prompt = PromptWriter(build_tokenizer()).write([0, 32])  # [CLS] dog . red apple . [SEP]
-    assert prompt.positive_map([32, 0, 32]).int().tolist() == [
+def test_a_positive_map_marks_the_tokens_of_each_thing() -> None:
+    names = [concept.name for concept in CONCEPTS]
+    dog, apple = names.index("dog"), names.index("red apple")
+    prompt = PromptWriter(build_tokenizer()).write(described(["dog", "red apple"]))  # [CLS] dog . red apple . [SEP]
+    assert prompt.positive_map([apple, dog, apple]).int().tolist() == [
         [0, 0, 0, 1, 1, 0, 0],
         [0, 1, 0, 0, 0, 0, 0],
         [0, 0, 0, 1, 1, 0, 0],
     ]
+
+
+def test_the_synonyms_kept_for_measuring_are_never_written() -> None:
+    kept = {concept.unseen for concept in CONCEPTS} - {""}
+    writer = PromptWriter(build_tokenizer())
+    for seed in range(200):
+        _, prompt = writer.draw(np.random.default_rng(seed))
+        assert not {phrase.text for phrase in prompt.phrases} & kept

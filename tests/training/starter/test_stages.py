@@ -12,7 +12,7 @@ from training.errors import StateRefused
 from training.starter.batches import BatchRules
 from training.starter.model import build_starter, starter_config
 from training.starter.prompts import PromptRules
-from training.starter.stages import DECODER, DENSE, FULL, StageConfig, begin, run
+from training.starter.stages import DENSE, FULL, StageConfig, begin, run
 from training.starter.states import load_average, load_state, save_state
 from training.starter.tokenizer import build_tokenizer
 
@@ -26,7 +26,7 @@ def small(stage: StageConfig, steps: int = 5, bfloat16: bool = False) -> StageCo
         warmup=2,
         bfloat16=bfloat16,
         prompts=PromptRules(names=(3,)),
-        batches=BatchRules(scenes=2, longest=(96,)),
+        batches=BatchRules(scenes=2, longest=(96,), told_share=stage.batches.told_share),
     )
 
 
@@ -46,15 +46,15 @@ def test_five_steps_change_the_model_and_its_average(stage: StageConfig) -> None
     assert all(torch.isfinite(value).all() for value in state.average.values.values())
 
 
-def test_the_decoder_stage_changes_nothing_before_the_decoder() -> None:
-    model = small_model()
-    state = begin(small(DECODER), model)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    losses = [progress.losses for progress in run(state, build_tokenizer(), workers=0)]
-    assert set(losses[0]) == {f"{kind}_{layer}" for kind in ("class", "l1", "giou") for layer in (0, 1)}
-    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    assert moved
-    assert all(name.startswith(("model.decoder", "bbox_embed", "class_embed", "model.query_")) for name in moved)
+@pytest.mark.parametrize(("told_share", "term"), [(0.0, "naming"), (1.0, "pointing")])
+def test_a_prompt_for_all_teaches_names_and_a_text_for_each_teaches_what_it_points_at(
+    told_share: float, term: str
+) -> None:
+    config = small(FULL, 2)
+    config = replace(config, batches=replace(config.batches, told_share=told_share))
+    losses = [progress.losses for progress in run(begin(config, small_model()), build_tokenizer(), workers=0)]
+    layers = [*(f"{kind}_{layer}" for layer in (0, 1, 2, "enc") for kind in ("class", "l1", "giou"))]
+    assert set(losses[0]) == {*layers, term}
 
 
 def test_bfloat16_stays_near_full_precision() -> None:

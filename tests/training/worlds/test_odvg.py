@@ -11,6 +11,7 @@ from annotations.importers import import_path
 from annotations.queries import categories, labelled_images
 from tests.training.worlds.font import needs_font
 from training.worlds import THINGS, captioned_scene, write_captioned_scenes
+from training.worlds.nouns import category_of
 
 pytestmark = needs_font
 
@@ -31,7 +32,7 @@ def test_written_texts_and_boxes_come_back_through_the_import(tmp_path: Path) ->
         assert [text.content for text in image.captions] == [text.content for text in drawn.captions]
         assert boxes.boxes_xyxy.tolist() == drawn.scene.boxes_xyxy.tolist()
         told = [names[int(category)] for category in boxes.category_ids]
-        assert told == [THINGS[label].name for label in drawn.scene.labels.tolist()]
+        assert told == [THINGS[category_of(label)].name for label in drawn.scene.labels.tolist()]
 
 
 def test_a_coco_import_of_the_folder_has_the_same_boxes_and_takes_the_texts_later(tmp_path: Path) -> None:

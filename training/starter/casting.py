@@ -1,0 +1,145 @@
+"""What is asked for in a batch of scenes, and which things may then be shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from training.worlds.concepts import CONCEPTS, SHAPE_COLOURS, SHAPES, TEXTURES, THINGS, TINT_COLOURS, UNTAUGHT
+from training.worlds.held_out import is_unseen, is_unseen_composition
+from training.worlds.nouns import Description
+from training.worlds.textures import Rng
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """Some words of a prompt and the things they can be said of, indices into `THINGS`; none: nobody knows them."""
+
+    text: str
+    things: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The phrases of a prompt, of which no two fit one thing, and what the scenes may show beside what they name.
+
+    Attributes:
+        phrases: in no order.
+        others: things that no phrase fits beyond doubt.
+        rivals: those of `others` that share a noun with a phrase: the same shape in another colour.
+    """
+
+    phrases: tuple[Phrase, ...]
+    others: tuple[int, ...]
+    rivals: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CastRules:
+    """How phrases are drawn; shares are probabilities."""
+
+    shape_share: float = 0.15  # nouns that are shapes
+    coloured_share: float = 0.8  # shapes that are asked for by colour or texture
+    tinted_share: float = 0.15  # concepts asked for in other colours than their own
+    synonym_share: float = 0.25  # concepts called by a synonym where they have one
+
+
+def draw_cast(rng: Rng, names: int, rules: CastRules) -> Cast:
+    """About `names` phrases of concepts and shapes that training shows; each noun once, in one or several looks."""
+    shapes = min(int(rng.binomial(names, rules.shape_share)), len(SHAPES))
+    phrases: list[Phrase] = []
+    doubtful: set[int] = set()  # natural things of nouns that a phrase names in a colour
+    chosen: list[str] = rng.permutation(np.array(SHAPES))[:shapes].tolist()
+    for shape in chosen:
+        phrases += _shape_phrases(rng, shape, rules)
+    for index in rng.permutation(len(CONCEPTS))[: names - shapes].tolist():
+        if CONCEPTS[index].noun in chosen:  # there is an emoji of a star
+            continue
+        tints = _tints(CONCEPTS[index].noun) if rng.random() < rules.tinted_share else ()
+        if tints:
+            phrases += [_phrase(Description(CONCEPTS[index].noun, colour)) for colour in _some(rng, tints, 3)]
+            doubtful.add(index)
+        else:
+            phrases.append(_concept_phrase(rng, index, rules))
+    named = {thing for phrase in phrases for thing in phrase.things}
+    others = tuple(thing for thing in _shown() if thing not in named and thing not in doubtful)
+    nouns = {THINGS[thing].noun for thing in named}
+    return Cast(tuple(phrases), others, tuple(thing for thing in others if THINGS[thing].noun in nouns))
+
+
+def described(names: Sequence[str]) -> list[Phrase]:
+    """Phrases of concepts by their names, in this order."""
+    by_name = {concept.name: concept for concept in CONCEPTS}
+    return [Phrase(name, _fitting(Description(by_name[name].noun, by_name[name].colour))) for name in names]
+
+
+def _shape_phrases(rng: Rng, shape: str, rules: CastRules) -> list[Phrase]:
+    """All of a shape, or some colours of it, or some textures, or some textures of some colours."""
+    if rng.random() >= rules.coloured_share:
+        return [_phrase(Description(shape))]
+    colours = [colour for colour in SHAPE_COLOURS if not is_unseen_composition(shape, colour)]
+    textures = [texture for texture in TEXTURES if not is_unseen_composition(shape, "", texture)]
+    kind = rng.random()
+    if kind < 0.6:
+        return [_phrase(Description(shape, colour)) for colour in _some(rng, colours, 4)]
+    if kind < 0.8:
+        return [_phrase(Description(shape, texture=texture)) for texture in _some(rng, textures, 2)]
+    return [
+        _phrase(Description(shape, colour, texture))
+        for colour in _some(rng, colours, 2)
+        for texture in _some(rng, textures, 2)
+    ]
+
+
+def _concept_phrase(rng: Rng, index: int, rules: CastRules) -> Phrase:
+    concept = CONCEPTS[index]
+    things = _fitting(Description(concept.noun, concept.colour if concept.name != concept.noun else ""))
+    if concept.synonyms and rng.random() < rules.synonym_share:
+        return Phrase(concept.synonyms[rng.integers(len(concept.synonyms))], things)
+    return Phrase(concept.name, things)
+
+
+def _phrase(description: Description) -> Phrase:
+    return Phrase(description.singular, _fitting(description))
+
+
+def _some(rng: Rng, choices: Sequence[str], most: int) -> list[str]:
+    found: list[str] = rng.permutation(np.array(choices))[: rng.integers(1, most + 1)].tolist()
+    return found
+
+
+@cache
+def _tints(noun: str) -> tuple[str, ...]:
+    """The colours in which training shows a concept that is tinted."""
+    return tuple(
+        colour
+        for colour in TINT_COLOURS
+        if not is_unseen_composition(noun, colour)
+        and any(THINGS[thing].tinted for thing in _fitting(Description(noun, colour)))
+    )
+
+
+@cache
+def _fitting(description: Description) -> tuple[int, ...]:
+    """The things training shows that a description can be said of."""
+    return tuple(
+        thing
+        for thing in _of_noun().get(description.noun, ())
+        if description.fits(Description(THINGS[thing].noun, THINGS[thing].colour, THINGS[thing].texture))
+    )
+
+
+@cache
+def _of_noun() -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for thing in _shown():
+        found.setdefault(THINGS[thing].noun, []).append(thing)
+    return found
+
+
+@cache
+def _shown() -> tuple[int, ...]:
+    """All things that training shows."""
+    untaught = range(len(CONCEPTS), len(CONCEPTS) + len(UNTAUGHT))
+    return tuple(thing for thing in range(len(THINGS)) if thing not in untaught and not is_unseen(thing))
