@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 
 from training.worlds.concepts import CONCEPTS
 from training.worlds.sprites import sprite
-from training.worlds.textures import Rng
+from training.worlds.textures import Rng, texture
 
 Image = NDArray[np.uint8]
+Outline = NDArray[np.float64]
 _SHIFT = 4  # binary places of OpenCV's coordinates
-_CORNERS = 14  # of a blot
 
 
 def draw_clutter(rng: Rng, image: Image) -> None:
@@ -38,22 +38,28 @@ def draw_figures(rng: Rng, image: Image) -> None:
 
 
 def _stroke(rng: Rng, image: Image) -> None:
-    """A line that wanders: a crack, a wire, a branch, an edge."""
+    """A line that wanders: a crack, a wire, a branch, an edge; straight ones are thin."""
     height, width = image.shape[:2]
     start, way = rng.uniform(-0.1, 1.1, 2), rng.normal(0, 0.35, 2)
-    steps = np.linspace(0, 1, 8)[:, None]
-    points = start + steps * way + np.cumsum(rng.normal(0, rng.choice((0.002, 0.04)), (8, 2)), 0)
+    wanders = rng.random() < 0.6
+    bends = np.cumsum(rng.normal(0, 0.04 if wanders else 0.001, (8, 2)), 0)
+    points = start + np.linspace(0, 1, 8)[:, None] * way + bends
     pixels = np.round(points * (width, height) * 2**_SHIFT).astype(np.int32)
-    thick = max(round(rng.choice((0.004, 0.008, 0.02, 0.05)) * min(height, width)), 1)
+    thick = max(round(rng.choice((0.004, 0.02, 0.05) if wanders else (0.004, 0.008)) * min(height, width)), 1)
     cv2.polylines(image, [pixels], False, _colour(rng), thick, cv2.LINE_AA, _SHIFT)
 
 
 def _blot(rng: Rng, image: Image) -> None:
-    """A lump with an uneven outline, flat or grained."""
+    """A lump with an uneven outline, of one colour or of some material."""
     height, width = image.shape[:2]
-    outline = _lump(rng) * rng.uniform(0.02, 0.16) * min(height, width) * rng.uniform(0.6, 1.6, 2)
-    centre = rng.uniform(0, 1, 2) * (width, height)
-    _fill(image, centre + outline, _colour(rng))
+    side = 2 * int(rng.uniform(0.02, 0.16) * min(height, width)) + 4
+    x, y = (int(rng.uniform(-0.3 * side, whole - 0.7 * side)) for whole in (width, height))
+    left, top = max(x, 0), max(y, 0)
+    target = image[top : y + side, left : x + side]
+    lump = np.zeros(target.shape[:2], np.uint8)
+    _fill(lump, (1 + _lump(rng)) * side / 2 - (left - x, top - y), 255)
+    filling = texture(rng, target.shape[:2]) if rng.random() < 0.4 else np.full_like(target, _colour(rng))
+    cv2.copyTo(filling, lump, target)
 
 
 def _shred(rng: Rng, image: Image) -> None:
@@ -67,19 +73,20 @@ def _shred(rng: Rng, image: Image) -> None:
     x, y = int(rng.integers(0, max(width - side, 1))), int(rng.integers(0, max(height - side, 1)))
     target = image[y : y + side, x : x + side]
     torn = np.zeros((side, side), np.uint8)
-    _fill(torn, (1 + 0.8 * _lump(rng)) * side / 2, 255)
+    _fill(torn, (1 + _lump(rng)) * side / 2, 255)
     seen = (torn > 0) & (piece[..., 3] > 127)
     np.copyto(target, piece[: target.shape[0], : target.shape[1], :3], where=seen[..., None])
 
 
-def _lump(rng: Rng) -> NDArray[np.float64]:
-    """(14, 2) corners around the origin, between 0.35 and 1 away from it."""
-    turns = (np.arange(_CORNERS) + rng.uniform(-0.4, 0.4, _CORNERS)) * 2 * np.pi / _CORNERS
-    length = rng.uniform(0.35, 1, _CORNERS)
+def _lump(rng: Rng) -> Outline:
+    """(40, 2) corners of an uneven, smooth outline around the origin, at most 1 away from it."""
+    turns = np.arange(40) * np.pi / 20
+    waves = np.cos(turns[:, None] * (2, 3, 4) + rng.uniform(0, 2 * np.pi, 3))  # (40, 3)
+    length = (1 + waves @ (rng.uniform(0.1, 0.3, 3) * (1, 1, 0.6))) / 1.8
     return np.stack([length * np.cos(turns), length * np.sin(turns)], 1)
 
 
-def _fill(image: Image, points: NDArray[np.float64], colour: tuple[int, ...] | int) -> None:
+def _fill(image: Image, points: Outline, colour: tuple[int, ...] | int) -> None:
     cv2.fillPoly(image, [np.round(points * 2**_SHIFT).astype(np.int32)], colour, cv2.LINE_AA, _SHIFT)
 
 

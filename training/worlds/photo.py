@@ -30,17 +30,17 @@ def _unevenly_lit(rng: Rng, image: Image) -> Image:
     """A window's light from one side, dark corners, the shade of something outside the picture."""
     height, width = image.shape[:2]
     cells = rng.integers(2, 5, 2)
-    light = rng.uniform(rng.uniform(0.45, 0.8), 1, (*cells, 1)) * rng.uniform(0.96, 1, (1, 1, 3))
+    light = rng.uniform(rng.uniform(0.5, 0.8), 1, (*cells, 1)) * rng.uniform(0.96, 1, (1, 1, 3))
     light = cv2.resize((light * 255).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
-    lit: Image = cv2.multiply(image, light, scale=rng.uniform(1, 1.3) / 255)
+    lit: Image = cv2.multiply(image, light, scale=rng.uniform(1, 1.2) / 255)
     return lit
 
 
 def _exposed(rng: Rng, image: Image) -> Image:
     """Another exposure, contrast and, mildly, colour of the light."""
-    gain = rng.uniform(0.6, 1.3) * rng.uniform(0.94, 1.06, (1, 3))
+    gain = rng.uniform(0.65, 1.2) * rng.uniform(0.94, 1.06, (1, 3))
     levels = np.arange(256)[:, None] / 255
-    bent = levels ** rng.uniform(0.75, 1.35) * gain + rng.uniform(-0.1, 0.12)
+    bent = levels ** rng.uniform(0.75, 1.35) * gain + rng.uniform(-0.08, 0.08)
     table = (np.clip(bent, 0, 1) * 255).round().astype(np.uint8)
     exposed: Image = cv2.LUT(image, table[None])
     return exposed

@@ -68,6 +68,14 @@ def test_a_mask_lies_in_its_box_and_masks_do_not_share_pixels() -> None:
             assert mask[y1:y2, x1:x2].sum() == mask.sum()
 
 
+def test_every_thing_can_be_seen_however_crowded_its_scene_is() -> None:
+    rules = SceneRules(min_objects=30, max_objects=30, max_overlap=0.6, cut_share=0.5)
+    for seed in range(20):
+        scene = shape_scene(seed, rules)
+        for mask, (x1, y1, x2, y2) in zip(scene.masks(), scene.boxes_xyxy.tolist(), strict=True):
+            assert mask.sum() > 0.03 * (x2 - x1) * (y2 - y1)  # a thin crescent, mostly covered
+
+
 def test_a_box_is_the_extent_of_the_mask_where_nothing_covers_it() -> None:
     rules = SceneRules(max_overlap=0, cut_share=0.5, turned_share=1, smallest=0.06)
     seen = 0

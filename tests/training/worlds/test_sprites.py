@@ -13,7 +13,8 @@ PLACES = {thing.name: place for place, thing in enumerate(THINGS)}
 
 
 def mean_rgb(picture: np.ndarray) -> list[float]:
-    return (picture[..., :3].sum((0, 1)) / picture[..., 3].sum()).tolist()
+    red, green, blue = (picture[..., :3].sum((0, 1)) / picture[..., 3].sum()).tolist()
+    return [red, green, blue]
 
 
 @needs_font
