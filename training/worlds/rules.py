@@ -16,7 +16,7 @@ class SceneRules:
     cut_share: float = 0.1  # things that may reach over the picture's edge
     turned_share: float = 0.3  # things turned by up to 25 degrees
     jpeg_share: float = 0.2  # pictures with traces of compression
-    backdrop_share: float = 0.25  # pictures with plain shapes behind the things, or with checks or cells
+    backdrop_share: float = 0.12  # pictures with plain shapes behind the things, or with checks or cells
     clutter_share: float = 0.4  # pictures with strokes, blots and shreds behind the things, none of them nameable
     light_share: float = 0.4  # pictures with other brightness or an uneven light, things with a light of their own
     shadow_share: float = 0.35  # pictures whose things cast a soft shadow

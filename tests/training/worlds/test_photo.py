@@ -1,0 +1,31 @@
+"""What a camera does to a picture."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from training.worlds.photo import photographed
+from training.worlds.rules import SceneRules
+
+NOTHING = SceneRules(light_share=0, blur_share=0, noise_share=0, jpeg_share=0)
+
+
+def picture() -> np.ndarray:
+    return np.random.default_rng(0).integers(60, 200, (40, 56, 3), dtype=np.uint8)
+
+
+def test_a_perfect_camera_changes_nothing() -> None:
+    np.testing.assert_array_equal(photographed(np.random.default_rng(0), picture(), NOTHING), picture())
+
+
+@pytest.mark.parametrize("share", ["light_share", "blur_share", "noise_share", "jpeg_share"])
+def test_each_flaw_changes_the_picture_and_leaves_it_recognisable(share: str) -> None:
+    rules = replace(NOTHING, **{share: 1.0})
+    smooth = np.repeat(np.repeat(picture()[::8, ::8], 8, 0), 8, 1)
+    for seed in range(12):
+        flawed = photographed(np.random.default_rng(seed), smooth, rules)
+        assert flawed.shape == smooth.shape
+        assert flawed.dtype == np.uint8
+        assert (flawed != smooth).any()
+        assert np.corrcoef(flawed.ravel(), smooth.ravel())[0, 1] > 0.6
