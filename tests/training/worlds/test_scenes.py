@@ -1,6 +1,7 @@
 """Rendered scenes and their exact labels."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -145,7 +146,7 @@ def test_scenes_of_any_size_and_any_share_can_be_drawn(size_hw: tuple[int, int],
 
 def test_a_shape_has_its_colour_where_its_mask_says() -> None:
     red = next(place for place, thing in enumerate(THINGS) if thing.name == "red circle")
-    rules = SceneRules(**{**UNTOUCHED.__dict__, "smallest": 0.3, "clutter_share": 0})
+    rules = replace(UNTOUCHED, smallest=0.3, clutter_share=0)
     scene = render_scene(np.random.default_rng(2), (200, 200), [red], rules)
     for mask in scene.masks():
         np.testing.assert_allclose(np.median(scene.image[mask], 0), (215, 35, 35), atol=2)
