@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from training.processes import Processes, joined
 from training.starter.batches import BatchRules, SceneBatches, load
 from training.starter.calibration import calibrate_batch_norm
 from training.starter.export import WORKING_SIZE, export
@@ -30,36 +31,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("work", type=Path, help="folder for states; a training found in it is taken up")
     parser.add_argument("--dense-steps", type=int, default=DENSE.steps, help="of stage A")
     parser.add_argument("--full-steps", type=int, default=FULL.steps, help="of stage B")
+    parser.add_argument("--scenes", type=int, default=BatchRules().scenes, help="in a step of each process")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--save-every", type=int, default=200, help="steps")
     parser.add_argument("--export", type=Path, help="only write the newest weights as a checkpoint into this folder")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    stages = (
-        replace(DENSE, steps=options.dense_steps),
-        replace(FULL, steps=options.full_steps),
+    stages = tuple(
+        replace(stage, steps=steps, batches=replace(stage.batches, scenes=options.scenes))
+        for stage, steps in ((DENSE, options.dense_steps), (FULL, options.full_steps))
     )
     try:
         if options.export:
             _export_newest(options.work, stages, options.export)
         else:
-            _train(options.work, stages, options.save_every)
+            with joined() as processes:
+                _train(options.work, stages, options.save_every, processes)
     except Exception as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _train(work: Path, stages: Sequence[StageConfig], save_every: int) -> None:
+def _train(work: Path, stages: Sequence[StageConfig], save_every: int, processes: Processes) -> None:
     work.mkdir(parents=True, exist_ok=True)
     newest = _newest(work, stages) or stages[0]
     first = stages.index(newest)
     for index in range(first, len(stages)):
         stage, before = stages[index], stages[index - 1] if index else None
-        _run_stage(work, stage, before, save_every)
+        _run_stage(work, stage, before, save_every, processes)
 
 
-def _run_stage(work: Path, stage: StageConfig, before: StageConfig | None, save_every: int) -> None:
+def _run_stage(
+    work: Path, stage: StageConfig, before: StageConfig | None, save_every: int, processes: Processes
+) -> None:
+    processes.exchange(None)  # the file of the stage before is written
     tokenizer = build_tokenizer()
     model = build_starter(starter_config(len(tokenizer)))
     if before is not None:
@@ -68,7 +74,9 @@ def _run_stage(work: Path, stage: StageConfig, before: StageConfig | None, save_
     if file.exists():
         load_state(state, file)
     started, first = time.monotonic(), state.step
-    for progress in run(state, tokenizer):
+    for progress in run(state, tokenizer, processes=processes):
+        if not processes.leads:
+            continue
         if progress.step % _PRINT_EVERY == 0:
             pace = (time.monotonic() - started) / (progress.step - first)
             losses = " ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())

@@ -64,18 +64,25 @@ class BatchRules:
 
 
 class SceneBatches(Dataset[SceneBatch]):
-    """Batch i is decided by the seed and i alone, so that a training can stop and go on as if it had not."""
+    """The batches of steps `first` to `end`: each is decided by the seed and its step alone, so that a training can
+    stop and go on as if it had not.
 
-    def __init__(self, prompts: PromptWriter, rules: BatchRules, seed: int, first: int, end: int) -> None:
-        self.prompts, self.rules, self.seed = prompts, rules, seed
+    Of several processes each has batches of its own, of the same size in a step, so that none waits for another.
+    """
+
+    def __init__(
+        self, prompts: PromptWriter, rules: BatchRules, seed: int, first: int, end: int, *, rank: int = 0
+    ) -> None:
+        self.prompts, self.rules, self.seed, self.rank = prompts, rules, seed, rank
         self.first, self.end = first, end
 
     def __len__(self) -> int:
         return self.end - self.first
 
     def __getitem__(self, index: int) -> SceneBatch:
-        rng = np.random.default_rng((self.seed, self.first + index))
-        size_hw = _size_hw(rng, self.rules)
+        step = self.first + index
+        size_hw = _size_hw(np.random.default_rng((self.seed, step)), self.rules)
+        rng = np.random.default_rng((self.seed, step, self.rank))
         return self._told(rng, size_hw) if rng.random() < self.rules.told_share else self._listed(rng, size_hw)
 
     def _listed(self, rng: Rng, size_hw: tuple[int, int]) -> SceneBatch:

@@ -12,6 +12,7 @@ from training.criterion import CriterionConfig, GroundingCriterion
 from training.dense import dense_loss
 from training.ema import AveragedWeights
 from training.errors import TrainingDiverged
+from training.processes import Processes
 from training.starter.batches import BatchRules, SceneBatch, SceneBatches, load
 from training.starter.casting import CastRules
 from training.starter.forward import StarterForward
@@ -52,6 +53,8 @@ class StageConfig:
         return warm * (0.02 + 0.98 * 0.5 * (1 + cos(pi * (done - self.flat) / (1 - self.flat))))
 
 
+_SCENE = SceneRules(backdrop_share=0)  # prompts name shapes: none may stand behind the things unlabelled
+
 DENSE = StageConfig(
     "dense",
     steps=6000,
@@ -65,10 +68,17 @@ DENSE = StageConfig(
         unnamed_share=0.2,
         empty_share=0.0,
         told_share=0.0,
-        scene=SceneRules(smallest=0.12, largest=0.4),
+        scene=_SCENE,
     ),
 )
-FULL = StageConfig("full", steps=12000, learning_rate=8e-4, backbone_rate=5e-4, seed=1)
+FULL = StageConfig(
+    "full",
+    steps=12000,
+    learning_rate=8e-4,
+    backbone_rate=5e-4,
+    seed=1,
+    batches=BatchRules(scene=_SCENE),
+)
 
 
 @dataclass(frozen=True)
@@ -100,18 +110,25 @@ def begin(config: StageConfig, model: Any) -> StageState:
     return StageState(config, model, average, _optimizer(config, model))
 
 
-def run(state: StageState, tokenizer: Any, workers: int = 1) -> Iterator[Progress]:
+def run(state: StageState, tokenizer: Any, workers: int = 1, processes: Processes | None = None) -> Iterator[Progress]:
     """Train `state` in place up to its last step, yielding after each one.
+
+    Several processes must begin with the same `state`; each renders batches of its own, and a step is the mean of them.
 
     Raises:
         TrainingDiverged: the loss is not a finite number.
         FontMissing: scenes cannot be drawn.
     """
-    config = state.config
+    config, processes = state.config, processes or Processes()
     losses_of = _LOSSES[config.name]
     forward, parameters = StarterForward(state.model), list(state.model.parameters())
     batches = SceneBatches(
-        PromptWriter(tokenizer, config.prompts), config.batches, config.seed, state.step, config.steps
+        PromptWriter(tokenizer, config.prompts),
+        config.batches,
+        config.seed,
+        state.step,
+        config.steps,
+        rank=processes.rank,
     )
     state.model.train()
     for batch in load(batches, workers):
@@ -123,7 +140,8 @@ def run(state: StageState, tokenizer: Any, workers: int = 1) -> Iterator[Progres
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
             raise TrainingDiverged(f"Loss is {total.item():g} at step {state.step}. Lower the learning rate.")
-        torch.autograd.backward(total)
+        torch.autograd.backward(total / processes.count)
+        processes.add_gradients(parameters)
         nn.utils.clip_grad_norm_(parameters, config.clip_norm)
         state.optimizer.step()
         state.optimizer.zero_grad()

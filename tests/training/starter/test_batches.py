@@ -29,6 +29,14 @@ def test_a_batch_depends_only_on_the_seed_and_its_number() -> None:
         torch.testing.assert_close(a.boxes, b.boxes, rtol=0, atol=0)
 
 
+def test_processes_have_scenes_of_their_own_in_one_size() -> None:
+    writer = PromptWriter(build_tokenizer(), PromptRules(names=(4,)))
+    first, second = (SceneBatches(writer, RULES, 5, 0, 6, rank=rank) for rank in (0, 1))
+    for index in range(6):
+        assert first[index].pixels.shape == second[index].pixels.shape
+        assert not torch.equal(first[index].pixels, second[index].pixels)
+
+
 def test_targets_are_named_and_inside_the_picture() -> None:
     found = 0
     for batch in load(batches(), workers=0):

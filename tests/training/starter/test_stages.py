@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.training.test_processes import torchrun
 from tests.training.worlds.font import needs_font
 from training.errors import StateRefused
 from training.starter.batches import BatchRules
@@ -105,3 +106,18 @@ def test_the_rate_warms_up_stays_and_falls() -> None:
     assert config.rate(200) == 1
     assert config.rate(650) == pytest.approx(0.51)  # halfway down the cosine: 0.02 + 0.98 / 2
     assert config.rate(999) == pytest.approx(0.02, abs=1e-3)
+
+
+def test_two_processes_train_together_and_the_first_one_writes(tmp_path: Path) -> None:
+    command = (
+        "-m",
+        "training.starter",
+        str(tmp_path),
+        "--threads=1",
+        "--scenes=1",
+        "--dense-steps=2",
+        "--full-steps=1",
+    )
+    ended = torchrun(*command)
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dense.pt", "full.pt"]
