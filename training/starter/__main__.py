@@ -4,12 +4,14 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from engine.devices import pick_device
 from training.processes import Processes, joined
 from training.starter.batches import BatchRules, SceneBatches, load
 from training.starter.calibration import calibrate_batch_norm
@@ -33,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--full-steps", type=int, default=FULL.steps, help="of stage B")
     parser.add_argument("--scenes", type=int, default=BatchRules().scenes, help="in a step of each process")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1, help="processes that render ahead; a GPU needs about 10")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--save-every", type=int, default=200, help="steps")
     parser.add_argument("--export", type=Path, help="only write the newest weights as a checkpoint into this folder")
     options = parser.parse_args(arguments)
@@ -46,42 +50,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _export_newest(options.work, stages, options.export)
         else:
             with joined() as processes:
-                _train(options.work, stages, options.save_every, processes)
+                device = pick_device(processes.device(options.device))
+                _train(Training(options.work, stages, options.save_every, device, options.workers), processes)
     except Exception as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _train(work: Path, stages: Sequence[StageConfig], save_every: int, processes: Processes) -> None:
-    work.mkdir(parents=True, exist_ok=True)
-    newest = _newest(work, stages) or stages[0]
-    first = stages.index(newest)
-    for index in range(first, len(stages)):
-        stage, before = stages[index], stages[index - 1] if index else None
-        _run_stage(work, stage, before, save_every, processes)
+@dataclass(frozen=True)
+class Training:
+    """What is trained, where, and with how many processes that render for each one that trains."""
+
+    work: Path
+    stages: Sequence[StageConfig]
+    save_every: int  # steps
+    device: torch.device
+    workers: int
 
 
-def _run_stage(
-    work: Path, stage: StageConfig, before: StageConfig | None, save_every: int, processes: Processes
-) -> None:
+def _train(training: Training, processes: Processes) -> None:
+    training.work.mkdir(parents=True, exist_ok=True)
+    newest = _newest(training.work, training.stages) or training.stages[0]
+    for index in range(training.stages.index(newest), len(training.stages)):
+        _run_stage(training, index, processes)
+
+
+def _run_stage(training: Training, index: int, processes: Processes) -> None:
     processes.exchange(None)  # the file of the stage before is written
+    stage, file = training.stages[index], _file(training.work, training.stages[index])
     tokenizer = build_tokenizer()
     model = build_starter(starter_config(len(tokenizer)))
-    if before is not None:
-        load_average(model, _file(work, before))
-    state, file = begin(stage, model), _file(work, stage)
+    if index:
+        load_average(model, _file(training.work, training.stages[index - 1]))
+    state = begin(stage, model.to(training.device))
     if file.exists():
         load_state(state, file)
     started, first = time.monotonic(), state.step
-    for progress in run(state, tokenizer, processes=processes):
+    for progress in run(state, tokenizer, training.workers, processes):
         if not processes.leads:
             continue
         if progress.step % _PRINT_EVERY == 0:
             pace = (time.monotonic() - started) / (progress.step - first)
+            left = timedelta(seconds=round(pace * (stage.steps - progress.step)))
             losses = " ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
-            print(f"{stage.name} {progress.step}/{stage.steps} {pace:.2f} s/step {losses}", flush=True)
-        if progress.step % save_every == 0 or progress.step == stage.steps:
+            print(f"{stage.name} {progress.step}/{stage.steps} {pace:.2f} s/step {left} left {losses}", flush=True)
+        if progress.step % training.save_every == 0 or progress.step == stage.steps:
             save_state(state, file)
 
 

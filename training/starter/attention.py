@@ -28,20 +28,20 @@ def attend(module: Any, queries: Tensor, keys: Tensor, values: Tensor, mask: Ten
     return result
 
 
-def fuse(module: Any, image: Tensor, text: Tensor, text_mask: Tensor) -> tuple[Tensor, Tensor]:
+def fuse(module: Any, image: Tensor, text: Tensor, text_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """An `MMGroundingDinoFusionLayer`: image and text look at each other.
 
     Args:
         module: the layer.
         image: (B, S, D).
         text: (B, T, D).
-        text_mask: (1 or B, T) bool, false where padded.
+        text_mask: bool, broadcasts to (B, heads, S, T), false where padded; None: nothing is.
     """
     attention = module.attn
     heads = attention.num_heads
     image, text = module.layer_norm_vision(image), module.layer_norm_text(text)
     queries, keys = _split(attention.vision_proj(image), heads), _split(attention.text_proj(text), heads)
-    to_image = _mix(queries, keys, _split(attention.values_text_proj(text), heads), text_mask[:, None, None])
+    to_image = _mix(queries, keys, _split(attention.values_text_proj(text), heads), text_mask)
     to_text = _mix(keys, queries, _split(attention.values_vision_proj(image), heads))
     return (
         image + module.vision_param * attention.out_vision_proj(_join(to_image)),
@@ -71,7 +71,7 @@ def deformable_attention(
     weights = weights.view(batch, count, heads, levels, points)
     places = _places(offsets, references, shapes, points) * 2 - 1  # grid_sample counts from -1 to 1
     cells = module.value_proj(values).split([height * wide for height, wide in shapes], 1)
-    mixed = torch.zeros((), dtype=queries.dtype)
+    mixed = queries.new_zeros(())
     for level, (height, wide) in enumerate(shapes):
         picture = cells[level].transpose(1, 2).reshape(batch * heads, width // heads, height, wide)
         grid = places[:, :, :, level].transpose(1, 2).flatten(0, 1)  # (B * heads, N, points, 2)
@@ -85,7 +85,7 @@ def deformable_attention(
 def _mix(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
     """Scaled dot-product attention; at these sizes and in bf16 2 to 5 times faster on a CPU than the fused kernel."""
     prices = queries @ keys.mT * queries.shape[-1] ** -0.5
-    if mask is not None and not bool(mask.all()):
+    if mask is not None:
         prices = prices.masked_fill(~mask, -torch.inf)
     mixed: Tensor = prices.softmax(-1) @ values
     return mixed
@@ -95,7 +95,7 @@ def _places(offsets: Tensor, references: Tensor, shapes: tuple[tuple[int, int], 
     references = references[:, :, None, :, None]
     if references.shape[-1] == 4:
         return references[..., :2] + offsets / points * references[..., 2:] * 0.5
-    sizes = torch.tensor([[wide, height] for height, wide in shapes], dtype=offsets.dtype)
+    sizes = torch.tensor([[wide, height] for height, wide in shapes], dtype=offsets.dtype, device=offsets.device)
     return references + offsets / sizes[:, None]
 
 

@@ -45,6 +45,18 @@ class SceneBatch:
     targets: list[Targets]
     names: Tensor | None
 
+    def to(self, device: torch.device) -> "SceneBatch":
+        """The same batch on another device."""
+        if device.type == "cpu":
+            return self
+        return SceneBatch(
+            self.pixels.to(device, non_blocking=True),
+            self.input_ids.to(device),
+            self.text_mask.to(device),
+            [targets.to(device) for targets in self.targets],
+            None if self.names is None else self.names.to(device),
+        )
+
 
 @dataclass(frozen=True)
 class BatchRules:

@@ -47,6 +47,11 @@ class Text:
     blocks: Tensor
     position: Tensor
 
+    @property
+    def seen(self) -> Tensor | None:
+        """The mask as attention takes it, (B, 1, 1, T); None for a shared prompt, which is never padded."""
+        return self.mask[:, None, None] if len(self.mask) > 1 else None
+
 
 class StarterForward:
     """Runs an `MMGroundingDinoForObjectDetection` on unpadded pictures of one size.
@@ -96,7 +101,7 @@ class StarterForward:
             image, features = self._encoder_layer(layer, image, position, replace(text, features=features), grid)
         logits, box_logits = self._proposals(image, features, text.mask, grid)
         references = box_logits.detach().sigmoid()
-        layer_logits, layer_boxes = self._decode(image, features, text.mask, references, grid)
+        layer_logits, layer_boxes = self._decode(image, replace(text, features=features), references, grid)
         return LayerOutputs(layer_logits, layer_boxes, logits, box_logits.sigmoid())
 
     def _text(self, input_ids: Tensor, text_mask: Tensor) -> Text:
@@ -116,19 +121,22 @@ class StarterForward:
         shapes = tuple((level.shape[-2], level.shape[-1]) for level in maps)
         position = torch.cat(
             [
-                body.backbone.position_embedding(level, torch.ones(1, *shape, dtype=torch.bool)).flatten(2).mT + embed
+                body.backbone.position_embedding(level, torch.ones(1, *shape, dtype=torch.bool, device=pixels.device))
+                .flatten(2)
+                .mT
+                + embed
                 for level, shape, embed in zip(maps, shapes, body.level_embed, strict=True)
             ],
             1,
         )
         if shapes not in self._grids:
-            self._grids[shapes] = grid_of(shapes)
+            self._grids[shapes] = grid_of(shapes, pixels.device)
         return torch.cat([level.flatten(2).mT for level in maps], 1), position, self._grids[shapes]
 
     def _encoder_layer(
         self, layer: Any, image: Tensor, position: Tensor, given: Text, grid: Grid
     ) -> tuple[Tensor, Tensor]:
-        image, text = fuse(layer.fusion_layer, image, given.features, given.mask)
+        image, text = fuse(layer.fusion_layer, image, given.features, given.seen)
         enhancer = layer.text_enhancer_layer
         placed = text + given.position
         text = enhancer.layer_norm_before(text + attend(enhancer.self_attn, placed, placed, text, given.blocks))
@@ -152,9 +160,7 @@ class StarterForward:
             body.encoder_output_bbox_embed, cells
         ) + start
 
-    def _decode(
-        self, image: Tensor, text: Tensor, text_mask: Tensor, references: Tensor, grid: Grid
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    def _decode(self, image: Tensor, text: Text, references: Tensor, grid: Grid) -> tuple[list[Tensor], list[Tensor]]:
         decoder = self.model.model.decoder
         contents = self.model.model.query_position_embeddings.weight[: references.shape[1]]
         hidden = contents.expand(len(image), -1, -1)
@@ -162,30 +168,23 @@ class StarterForward:
         logits: list[Tensor] = []
         boxes: list[Tensor] = []
         for index, layer in enumerate(decoder.layers):
-            hidden = self._decoder_layer(layer, hidden, image, text, text_mask, references, grid)
+            hidden = self._decoder_layer(layer, hidden, image, text, references, grid)
             normed = decoder.layer_norm(hidden)
-            logits.append(_contrast(self.model.class_embed[index], normed, text))
+            logits.append(_contrast(self.model.class_embed[index], normed, text.features))
             boxes.append((_box_deltas(self.model.bbox_embed[index], normed) + previous).sigmoid())
             refined = (_box_deltas(self.model.bbox_embed[index], hidden) + torch.logit(references, eps=1e-5)).sigmoid()
             previous, references = torch.logit(refined, eps=1e-5), refined.detach()
         return logits, boxes
 
     def _decoder_layer(
-        self,
-        layer: Any,
-        hidden: Tensor,
-        image: Tensor,
-        text: Tensor,
-        text_mask: Tensor,
-        references: Tensor,
-        grid: Grid,
+        self, layer: Any, hidden: Tensor, image: Tensor, text: Text, references: Tensor, grid: Grid
     ) -> Tensor:
         sine = hf.encode_sinusoidal_position_embedding(references, num_pos_feats=self.model.config.d_model // 2)
         position = self.model.model.decoder.reference_points_head(sine)
         placed = hidden + position
         hidden = layer.self_attn_layer_norm(hidden + attend(layer.self_attn, placed, placed, hidden))
         hidden = layer.encoder_attn_text_layer_norm(
-            hidden + attend(layer.encoder_attn_text, hidden + position, text, text, text_mask[:, None, None])
+            hidden + attend(layer.encoder_attn_text, hidden + position, text.features, text.features, text.seen)
         )
         seen = deformable_attention(layer.encoder_attn, hidden + position, image, references[:, :, None], grid.shapes)
         hidden = layer.encoder_attn_layer_norm(hidden + seen)
@@ -205,14 +204,17 @@ def _box_deltas(head: Any, hidden: Tensor) -> Tensor:
     return deltas
 
 
-def grid_of(shapes: Shapes) -> Grid:
+def grid_of(shapes: Shapes, device: torch.device | str = "cpu") -> Grid:
+    """The cells of feature levels of these heights and widths."""
     centres, cells, levels, proposals = [], [], [], []
     for level, (height, width) in enumerate(shapes):
-        y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+        y, x = torch.meshgrid(
+            torch.arange(height, device=device) + 0.5, torch.arange(width, device=device) + 0.5, indexing="ij"
+        )
         centre = torch.stack([x / width, y / height], -1).reshape(-1, 2)
         centres.append(centre)
-        cells.append(torch.tensor([1 / width, 1 / height]).expand_as(centre))
-        levels.append(torch.full((len(centre),), level))
+        cells.append(torch.tensor([1 / width, 1 / height], device=device).expand_as(centre))
+        levels.append(torch.full((len(centre),), level, device=device))
         proposals.append(torch.cat([centre, torch.full_like(centre, 0.05 * 2.0**level)], -1))
     boxes = torch.cat(proposals)[None]
     allowed = ((boxes > 0.01) & (boxes < 0.99)).all(-1, keepdim=True)

@@ -25,7 +25,7 @@ def naming_losses(layers: LayerOutputs, targets: PaddedTargets, names: Tensor, c
         names: (K, T) bool, the tokens of each name in the prompt.
         config: prices of the match.
     """
-    total = torch.zeros(())
+    total = targets.boxes.new_zeros(())
     for logits, found in _matched(layers, targets, config):
         chosen = logits[found.image, found.query]
         total = total + _cross_entropy(chosen, targets.positive_map[found.image, found.target], names) / targets.total
@@ -57,8 +57,8 @@ def pointing_losses(layers: LayerOutputs, targets: PaddedTargets, config: Criter
         targets: those of images with other than one box are not looked at.
         config: prices of the match.
     """
-    single = torch.tensor([count == 1 for count in targets.counts])
-    total = torch.zeros(())
+    single = torch.tensor([count == 1 for count in targets.counts], device=targets.boxes.device)
+    total = targets.boxes.new_zeros(())
     if not bool(single.any()):
         return total
     share = targets.positive_map[:, 0] / targets.positive_map[:, 0].sum(-1, keepdim=True).clamp(min=1)  # (B, T)

@@ -131,11 +131,13 @@ def run(state: StageState, tokenizer: Any, workers: int = 1, processes: Processe
         rank=processes.rank,
     )
     state.model.train()
-    for batch in load(batches, workers):
+    device = parameters[0].device
+    for rendered in load(batches, workers):
+        batch = rendered.to(device)
         rate = config.rate(state.step)
         for group in state.optimizer.param_groups:
             group["lr"] = group["base_rate"] * rate
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16):
             losses = losses_of(forward, batch, config)
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
