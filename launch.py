@@ -290,7 +290,7 @@ def _bench_options(sub: argparse.ArgumentParser) -> None:
     names = ("training", "ablations", "starter", "starter-tuning")
     sub.add_argument("name", nargs="?", choices=names, default="training", metavar="NAME", help=" or ".join(names))
     sub.add_argument(
-        "--steps", type=_positive, metavar="N", help="of each detector that learns (200; starter-tuning 500)"
+        "--steps", type=_positive, metavar="N", help="of each detector that learns (200; starter-tuning: as train)"
     )
     sub.add_argument("--seed", type=_natural, default=0, help="of data, batches, noise and scenes (0)")
     sub.add_argument(
@@ -301,12 +301,20 @@ def _bench_options(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("--seeds", type=_positive, default=3, metavar="N", help="ablations: runs of each variant (3)")
     sub.add_argument(
-        "--output", type=Path, metavar="FILE", help="runs that are done, not to be done again (NAME.jsonl)"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="of ablations (ablations.jsonl) and starter-tuning (none): runs that are done, and not done again",
     )
     sub.add_argument(
-        "--images", type=_positive, default=500, metavar="N", help="starter: scenes to find things in (500)"
+        "--images", type=_positive, default=400, metavar="N", help="starter: scenes to find things in (400)"
     )
-    sub.add_argument("--detector", default="starter", metavar="NAME", help="starter: what is measured (starter)")
+    sub.add_argument(
+        "--detector",
+        default="starter",
+        metavar="NAME",
+        help="of starter and starter-tuning: what is measured (starter)",
+    )
     sub.add_argument(
         "--threshold", type=_fraction, help="starter: from which score on a box counts as shown (the page's)"
     )

@@ -12,7 +12,7 @@ _SAY_EVERY_S = 10.0
 
 def run(arguments: argparse.Namespace) -> int:
     """Run one benchmark; minutes each, `starter-tuning` an hour, `ablations` hours."""
-    benchmarks = {"training": _training, "ablations": _ablations, "starter": _starter}
+    benchmarks = {"training": _training, "ablations": _ablations, "starter": _starter, "starter-tuning": _tuning}
     return benchmarks[arguments.name](arguments)
 
 
@@ -58,6 +58,20 @@ def _starter(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _tuning(arguments: argparse.Namespace) -> int:
+    from training.benchmarks import starter_tuning
+
+    benchmark = starter_tuning.TuningBenchmark(
+        arguments.data, arguments.detector, arguments.steps, arguments.seed, arguments.output
+    )
+    document = starter_tuning.run(benchmark, say)
+    if arguments.json:
+        print_document(document)
+    else:
+        _print_tuning(document)
+    return 0
+
+
 class _TimeLeft:
     """A line now and then that says how much is done and how long the rest will take."""
 
@@ -88,3 +102,17 @@ def _print_starter(document: dict[str, Any]) -> None:
             print(f"{key:28} " + "  ".join(f"{name}: {part}" for name, part in value.items()))
         else:
             print(f"{key:28} {'not measured' if value is None else value}")
+
+
+def _print_tuning(document: dict[str, Any]) -> None:
+    from training.benchmarks.starter_tuning import DATASETS
+
+    for name in DATASETS:
+        found = document[name]
+        print(f"{name}: AP50 after so many steps")
+        for start in ("starter", "random"):
+            curve = found[start]["curve"]
+            points = zip(curve["steps"], curve["AP50"], strict=True)
+            print(f"  {start:8} " + "  ".join(f"{step}: {value:.3f}" for step, value in points))
+        for key in ("AP50", "random_AP50", "steps", "minutes", "steps_ratio"):
+            print(f"  {key:12} {found[key]}")

@@ -1,0 +1,111 @@
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import launch
+from engine.checkpoints import load_detector
+from tests.tiny_checkpoint import save_tiny_checkpoint
+from tests.training.coloured_squares import squares
+from training.benchmarks.race import Curve
+from training.benchmarks.starter_tuning import TuningBenchmark, ratio_of_steps, run
+
+QUICK = ("hold_out=0.25", "validate_every=1", "batch_size=2")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_the_ratio_is_of_the_steps_to_the_best_of_random_weights() -> None:
+    random = Curve(steps=[0, 25, 50, 75], AP50=[0.0, 0.1, 0.3, 0.2])  # its best, 0.3, after 50 steps
+    assert ratio_of_steps(Curve(steps=[0, 25, 50], AP50=[0.0, 0.3, 0.5]), random) == 0.5
+    assert ratio_of_steps(Curve(steps=[0, 25], AP50=[0.4, 0.5]), random) == 0  # better before its first step
+    assert ratio_of_steps(Curve(steps=[0, 25], AP50=[0.0, 0.2]), random) is None
+    assert ratio_of_steps(random, Curve(steps=[0, 25], AP50=[0.0, 0.0])) is None  # which learnt nothing
+
+
+def _data(root: Path, images: int = 8) -> Path:
+    """Pictures of squares with COCO labels in root/squares."""
+    folder = root / "squares"
+    made = squares(folder / "images", images)
+    boxes = [
+        {"image_id": number, "category_id": int(class_id), "bbox": [x1, y1, x2 - x1, y2 - y1]}
+        for number, image in enumerate(made)
+        for (x1, y1, x2, y2), class_id in zip(image.boxes_xyxy.tolist(), image.category_ids.tolist(), strict=True)
+    ]
+    content = {
+        "images": [
+            {"id": number, "file_name": image.file_name, "width": image.width, "height": image.height}
+            for number, image in enumerate(made)
+        ],
+        "annotations": [{"id": number, **box} for number, box in enumerate(boxes)],
+        "categories": [{"id": 0, "name": "blue ball"}, {"id": 1, "name": "red car"}],
+    }
+    (folder / "annotations.json").write_text(json.dumps(content), encoding="utf-8")
+    return root
+
+
+@pytest.mark.slow
+def test_both_starts_take_the_same_steps_and_a_run_that_is_done_is_not_done_again(tmp_path: Path) -> None:
+    tiny = save_tiny_checkpoint(tmp_path / "tiny", backbone="resnet")
+    output, said = tmp_path / "runs.jsonl", list[str]()
+    benchmark = TuningBenchmark(_data(tmp_path), tiny, 2, 0, output, ("squares",), QUICK)
+    document = run(benchmark, said.append)
+    found = document["squares"]
+    assert found["steps"] == 2
+    assert found["starter"]["curve"]["steps"] == found["random"]["curve"]["steps"] == [0, 1, 2]
+    assert {"AP50", "minutes", "steps_ratio", "random_AP50"} <= set(found)
+    assert said
+    said.clear()
+    assert run(benchmark, said.append) == document
+    assert said == []
+    assert len(output.read_text(encoding="utf-8").splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_other_weights_are_measured_anew(tmp_path: Path) -> None:
+    tiny = save_tiny_checkpoint(tmp_path / "tiny", backbone="resnet")
+    other = tmp_path / "other"
+    shutil.copytree(tiny, other)
+    output = tmp_path / "runs.jsonl"
+    row = {"dataset": "squares", "start": "starter", "seed": 0, "asked_steps": 1, "settings": list(QUICK)}
+    output.write_text(json.dumps({**row, "weights": "of another"}) + "\n", encoding="utf-8")
+    run(TuningBenchmark(_data(tmp_path), other, 1, 0, output, ("squares",), QUICK), lambda line: None)
+    assert len(output.read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_random_weights_have_the_shape_of_the_starter_and_nothing_else_of_it(tmp_path: Path) -> None:
+    from annotations.database import Store
+    from annotations.importers.doors import import_path
+    from training.benchmarks.starter_tuning import random_weights
+    from training.dataset import read_dataset
+
+    tiny = save_tiny_checkpoint(tmp_path / "tiny", backbone="resnet")
+    with Store.open(tmp_path / "groundwork.db") as store:
+        import_path(store, "squares", _data(tmp_path) / "squares")
+        with store.reading() as session:
+            dataset = read_dataset(session, "squares")
+    folder = random_weights(tiny, tmp_path / "random", dataset, seed=3)
+    learnt, drawn = (load_detector(path, device="cpu") for path in (tiny, folder))
+    assert drawn.preprocessing == learnt.preprocessing
+    assert drawn.tokenizer.get_vocab() == learnt.tokenizer.get_vocab()
+    for name, value in drawn.model.state_dict().items():
+        assert value.shape == learnt.model.state_dict()[name].shape
+        assert torch.isfinite(value).all()
+    statistics = [value for name, value in drawn.model.state_dict().items() if name.endswith("running_var")]
+    assert statistics and not any(torch.equal(value, torch.ones_like(value)) for value in statistics)
+
+
+def test_photos_that_are_not_there_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert launch.main(["bench", "starter-tuning", "--data", str(tmp_path)]) == launch.FAILED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "bccd" in line
+    assert "--data" in line

@@ -1,0 +1,217 @@
+"""`bench starter-tuning`: what the starter's weights are worth on real photos, beside the same network without them.
+
+Both learn by `training.job`, as the page and `train` do, with the settings that suit the machine and the photos
+(`training.config.defaults_for`) but for those in `SETTINGS`: equal batches, equal rates, equal steps. The network
+without the starter's weights is drawn as the starter was before its training (`training.starter.model.build_starter`).
+Its batch norms are as frozen as in every checkpoint, but hold the statistics of its own activations on the photos it is
+to learn from: without them its features would be of any size.
+
+Photos of blood cells (BCCD) are learnt from its train split, watched on val and scored on test. Of the raccoons, which
+come without splits, a fifth is held out by the seed; four files that are copies of others are left out.
+"""
+
+import hashlib
+import json
+import platform
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from annotations.database import Store
+from annotations.importers.doors import import_path
+from annotations.queries import LabelledImage
+from common.images import read_indexed
+from engine.checkpoints import STARTER, load_detector
+from engine.grounding import GroundingDetector
+from engine.hub import find_folder
+from training.benchmarks.race import Curve
+from training.dataset import LabelledDataset, read_dataset, split_for_training
+from training.errors import TrainingError
+from training.job import TrainRequest, run_training
+from training.metrics.coco import evaluate_detector
+from training.starter.batches import SceneBatch
+from training.starter.calibration import calibrate_batch_norm
+from training.starter.export import export
+from training.starter.model import build_starter
+
+DATASETS = ("bccd", "raccoon")
+SETTINGS = ("hold_out=0.2", "validate_every=25")
+
+_CALIBRATION_PHOTOS = 64
+
+Start = Literal["starter", "random"]
+Say = Callable[[str], None]
+
+
+class DataMissing(TrainingError):
+    """The photos are not where they were looked for."""
+
+
+@dataclass(frozen=True)
+class TuningBenchmark:
+    """What is run.
+
+    Attributes:
+        data: folder that holds bccd/ and raccoon/, as they are published.
+        detector: whose weights are looked at: "starter" or a checkpoint folder of its kind.
+        steps: of each run; None: as many as `train` takes on this machine.
+        seed: of split, batches and random weights.
+        output: JSON lines, one a run, written as each ends; what it holds is not done again. None: nothing is kept.
+        datasets: which of `DATASETS`.
+        settings: "KEY=VALUE" of the training, beside `SETTINGS`.
+    """
+
+    data: Path
+    detector: str | Path = "starter"
+    steps: int | None = None
+    seed: int = 0
+    output: Path | None = None
+    datasets: tuple[str, ...] = DATASETS
+    settings: tuple[str, ...] = SETTINGS
+
+
+def run(benchmark: TuningBenchmark, say: Say) -> dict[str, Any]:
+    """The document of `bench starter-tuning --json`.
+
+    For each dataset "AP50" (of the starter's run, its best weights on test, or where there is none on what was held
+    out), "steps" and "minutes" of that run, "steps_ratio" (`ratio_of_steps`), and both runs with their curves.
+
+    Raises:
+        DataMissing: a dataset is not in its folder.
+        TrainingError: a run fails.
+    """
+    for name in benchmark.datasets:
+        if not (benchmark.data / name).is_dir():
+            raise DataMissing(
+                f"No photos at {str(benchmark.data / name)!r}. Say with --data which folder holds {name}/."
+            )
+    done = _read(benchmark.output)
+    document: dict[str, Any] = {}
+    for name in benchmark.datasets:
+        runs = {start: _row(benchmark, name, start, done, say) for start in ("starter", "random")}
+        document[name] = _compared(runs)
+    return document | {
+        "settings": list(benchmark.settings),
+        "seed": benchmark.seed,
+        "machine": {"processor": platform.processor() or platform.machine(), "torch": str(torch.__version__)},
+    }
+
+
+def ratio_of_steps(starter: Curve, random: Curve) -> float | None:
+    """Steps of the starter to the best AP50 of random weights over their own steps to it; a third at most is the aim.
+
+    0: the starter was as good before its first step. None: it never was, or random weights learnt nothing.
+    """
+    needed, reached = random.reached(random.best), starter.reached(random.best)
+    return reached / needed if needed and reached is not None else None
+
+
+def _compared(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    starter, random = (Curve(**runs[start]["curve"]) for start in ("starter", "random"))
+    ratio = ratio_of_steps(starter, random)
+    return {
+        "AP50": runs["starter"]["AP50"],
+        "steps": runs["starter"]["run_steps"],
+        "minutes": runs["starter"]["minutes"],
+        "steps_ratio": None if ratio is None else round(ratio, 3),
+        "random_AP50": runs["random"]["AP50"],
+        "best_watched_AP50": {"starter": round(starter.best, 4), "random": round(random.best, 4)},
+        **runs,
+    }
+
+
+def _row(benchmark: TuningBenchmark, name: str, start: Start, done: list[dict[str, Any]], say: Say) -> dict[str, Any]:
+    """One run, or what the output holds of an equal one."""
+    key = {
+        "dataset": name,
+        "start": start,
+        "seed": benchmark.seed,
+        "asked_steps": benchmark.steps,
+        "settings": list(benchmark.settings),
+        "weights": hashlib.sha256((_folder(benchmark) / "model.safetensors").read_bytes()).hexdigest()[:12],
+    }
+    for row in done:
+        if key.items() <= row.items():
+            return row
+    row = key | _taught(benchmark, name, start, say)
+    if benchmark.output is not None:
+        with benchmark.output.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+    return row
+
+
+def _taught(benchmark: TuningBenchmark, name: str, start: Start, say: Say) -> dict[str, Any]:
+    """One run in a workspace of its own."""
+    curve = Curve()
+
+    def listen(line: dict[str, Any]) -> None:
+        if line.get("event") == "evaluation":
+            curve.steps.append(line["step"])
+            curve.seconds.append(line["seconds"])
+            curve.AP50.append(line["AP50"] or 0.0)
+            curve.AP.append(line["AP"] or 0.0)
+            say(f"{name}, {start}: step {line['step']}/{line['steps']}, AP50 {curve.AP50[-1]:.3f}")
+        elif line.get("event") == "note":
+            say(f"{name}, {start}: {line['note']}")
+        elif line.get("eta_seconds") is not None:
+            say(f"{name}, {start}: step {line['step']}/{line['steps']}, {line['eta_seconds'] / 60:.0f} min left")
+
+    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "groundwork.db") as store:
+        import_path(store, name, benchmark.data / name)
+        with store.reading() as session:
+            dataset = read_dataset(session, name)
+        source = _folder(benchmark)
+        if start == "random":
+            source = random_weights(source, Path(folder) / "random", dataset, benchmark.seed)
+        settings = (*benchmark.settings, f"seed={benchmark.seed}")
+        request = TrainRequest(name, "starter", source, steps=benchmark.steps, settings=settings)
+        found = run_training(store, Path(folder), request, say=listen)
+        return {
+            "AP50": _score(found, dataset),
+            "run_steps": found["steps"],
+            "best_step": found["best_step"],
+            "minutes": round(found["seconds"] / 60, 1),
+            "per_category": {key: row["AP50"] for key, row in found["per_category"].items()},
+            "curve": vars(curve),
+        }
+
+
+def _score(found: Mapping[str, Any], dataset: LabelledDataset) -> float:
+    """AP50 of the run's best weights on the test split; where there is none, on what was held out of the training."""
+    test = dataset.of_split("test")
+    if not test:
+        return round(float(found["metrics"]["AP50"]), 4)
+    detector = load_detector(found["folder"], device="cpu")
+    return round(float(evaluate_detector(detector, test, dataset.ontology).metrics["AP50"] or 0.0), 4)
+
+
+def random_weights(source: Path, folder: Path, dataset: LabelledDataset, seed: int) -> Path:
+    """A new checkpoint `folder` like `source`, tokenizer and image settings too, but without what it learnt."""
+    starter = load_detector(source, device="cpu")
+    model = build_starter(starter.model.config, seed)
+    photos = split_for_training(dataset, 0.2, seed).train[:_CALIBRATION_PHOTOS]
+    calibrate_batch_norm(model, (_pixels(starter, photo) for photo in photos))
+    folder.mkdir()
+    export(model, starter.tokenizer, folder, starter.preprocessing)
+    return folder
+
+
+def _folder(benchmark: TuningBenchmark) -> Path:
+    return STARTER if benchmark.detector == "starter" else find_folder(benchmark.detector)
+
+
+def _pixels(starter: GroundingDetector, photo: LabelledImage) -> SceneBatch:
+    picture = read_indexed(Path(photo.path), photo.width, photo.height)
+    pixels, _, _ = starter.preprocessing.resize_batch([picture])
+    nothing = torch.zeros(1, 0)
+    return SceneBatch(pixels, nothing.long(), nothing.bool(), [], None)
+
+
+def _read(output: Path | None) -> list[dict[str, Any]]:
+    if output is None or not output.exists():
+        return []
+    return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines() if line]
