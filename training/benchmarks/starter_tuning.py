@@ -28,6 +28,7 @@ from common.images import read_indexed
 from engine.checkpoints import STARTER, load_detector
 from engine.grounding import GroundingDetector
 from engine.hub import find_folder
+from engine.pretrained import quiet_transformers
 from training.benchmarks.race import Curve
 from training.dataset import LabelledDataset, read_dataset, split_for_training
 from training.errors import TrainingError
@@ -196,7 +197,8 @@ def random_weights(source: Path, folder: Path, dataset: LabelledDataset, seed: i
     photos = split_for_training(dataset, 0.2, seed).train[:_CALIBRATION_PHOTOS]
     calibrate_batch_norm(model, (_pixels(starter, photo) for photo in photos))
     folder.mkdir()
-    export(model, starter.tokenizer, folder, starter.preprocessing)
+    with quiet_transformers():
+        export(model, starter.tokenizer, folder, starter.preprocessing)
     return folder
 
 
