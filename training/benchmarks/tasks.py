@@ -24,8 +24,12 @@ from training.vocabulary import PromptSampler
 from training.worlds.concepts import CONCEPTS, UNTAUGHT
 from training.worlds.scenes import SceneRules, render_scene
 
-SIZES_HW = ((192, 256), (256, 192), (208, 208))  # of a scene, in pixels: the starter's working size
-_SHOWN = (*range(len(CONCEPTS), len(CONCEPTS) + len(UNTAUGHT)), *range(0, len(CONCEPTS), 10))
+SIZES_HW = ((192, 256), (256, 192), (208, 208))  # of a scene, in pixels
+_KNOWN = 8  # concepts that are shown among the new things
+_SHOWN = (
+    *range(len(CONCEPTS), len(CONCEPTS) + len(UNTAUGHT)),
+    *range(0, len(CONCEPTS), -(-len(CONCEPTS) // _KNOWN)),
+)
 _RULES = SceneRules(max_objects=7)
 
 
