@@ -316,6 +316,7 @@ def _bench_options(sub: argparse.ArgumentParser) -> None:
         help="of starter and starter-tuning: what is measured (starter)",
     )
     sub.add_argument(
+    sub.add_argument("--segmenter", default="starter", metavar="NAME", help="starter: what draws the masks (starter)")
         "--threshold", type=_fraction, help="starter: from which score on a box counts as shown (the page's)"
     )
 

@@ -49,7 +49,9 @@ def _starter(arguments: argparse.Namespace) -> int:
     from training.benchmarks import starter
 
     threshold = COMMON_THRESHOLD if arguments.threshold is None else arguments.threshold
-    benchmark = starter.StarterBenchmark(arguments.detector, arguments.seed, arguments.images, threshold)
+    benchmark = starter.StarterBenchmark(
+        arguments.detector, arguments.seed, arguments.images, threshold, arguments.segmenter
+    )
     document = starter.run(benchmark, _TimeLeft())
     if arguments.json:
         print_document(document)

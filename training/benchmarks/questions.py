@@ -21,7 +21,7 @@ from training.worlds.scenes import Scene, SceneRules, render_scene, usual_size_h
 NAMES = 16  # categories of a prompt
 SPEED_SIZE_HW = (360, 480)
 
-_STREAM = 902_151_217  # training's scenes are drawn from pairs of small numbers, these from four of which this is one
+STREAM = 902_151_217  # training's scenes are drawn from pairs of small numbers, these from four of which this is one
 _LONGEST_PX = 480
 _CAST = 9  # concepts that a scene is drawn from; most come once, some twice
 _KIN_SHOWN = 2  # things in a scene that share the noun with a held-out composition, and as many its colour or texture
@@ -133,7 +133,7 @@ def of_one_size(seed: int, count: int) -> Iterator[Question]:
 
 
 def _rng(seed: int, part: int, index: int) -> Rng:
-    return np.random.default_rng((_STREAM, seed, part, index))
+    return np.random.default_rng((STREAM, seed, part, index))
 
 
 def _dealt(rng: Rng, cards: Sequence[int], count: int) -> Iterator[int]:

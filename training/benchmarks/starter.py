@@ -10,6 +10,7 @@ How the averages are made:
 - "unseen_AP50" is the mean over held-out compositions only, on scenes and with prompts full of their kin: the same
   noun in other colours, the same colour on other nouns. "kin_AP50" is the mean over that kin, which training shows.
 - "refer_P1" asks for one expression at a time, as `evaluate --task refer` does.
+- "mask_iou" is the mean over the things of other scenes, the segmenter being told the true box of each.
 - "false_boxes_absent" counts what is left at the threshold that the page starts with, two boxes on one thing as two.
 """
 
@@ -28,13 +29,16 @@ from numpy.typing import NDArray
 from common.boxes import iou
 from engine.checkpoints import STARTER, load_detector
 from engine.detector import Detector
+from engine.errors import WeightsMissing
 from engine.hub import find_folder
 from engine.ontology import Ontology
+from engine.segmenters.loading import load_segmenter
 from training.benchmarks import questions
 from training.benchmarks.questions import Question
 from training.metrics.coco import Evaluation, Labels, Predictions, coco_metrics, predictions_of
 from training.metrics.lvis import FederatedCategory, FederatedLabels, lvis_fixed_ap
 from training.metrics.referring import matched_pairs, referring_precision
+from training.segmenter.measure import mask_iou
 from training.worlds.concepts import CONCEPTS
 
 THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
@@ -58,12 +62,14 @@ class StarterBenchmark:
         seed: of scenes and prompts.
         images: scenes with prompts by name; the other parts have a share of it.
         threshold: from which score on a box is shown to a person who has set none.
+        segmenter: what is told the boxes, as `load_segmenter` knows it; without its weights "mask_iou" is None.
     """
 
     detector: str | Path = "starter"
     seed: int = 0
     images: int = 400
     threshold: float = 0.4
+    segmenter: str | Path = "starter"
 
     def share(self, tenths: float) -> int:
         """So many pictures, at least one."""
@@ -89,6 +95,7 @@ def run(benchmark: StarterBenchmark, progress: Progress) -> dict[str, Any]:
     folder = STARTER if benchmark.detector == "starter" else find_folder(benchmark.detector)
     detector = load_detector(benchmark.detector)
     document = measure(detector, benchmark, progress)
+    document["mask_iou"] = _mask_iou(benchmark)
     weights = sorted(folder.glob("*.safetensors"))
     document["parameters"] = sum(parameter.numel() for parameter in detector.model.parameters())
     document["bytes"] = sum(path.stat().st_size for path in weights)
@@ -234,6 +241,14 @@ def _seconds(detector: Detector, seed: int, benchmark: StarterBenchmark, work: _
         times.append(time.perf_counter() - started)
         work.done()
     return statistics.median(times[_WARM_UP:])
+
+
+def _mask_iou(benchmark: StarterBenchmark) -> float | None:
+    try:
+        segmenter = load_segmenter(benchmark.segmenter)
+    except WeightsMissing:
+        return None
+    return round(mask_iou(segmenter, questions.STREAM + benchmark.seed, benchmark.share(1.5)), 4)
 
 
 def _compositions(found: Evaluation, seed: int) -> dict[str, float | None]:

@@ -1,6 +1,7 @@
 """The definitions of `bench starter`, on detectors that are made by hand."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -166,11 +167,19 @@ def test_concepts_are_shown_evenly() -> None:
 @needs_font
 @pytest.mark.slow
 def test_the_document_of_the_shipped_starter_has_every_number_that_is_promised() -> None:
-    document = run(StarterBenchmark(images=1), silent)
+    document = run(StarterBenchmark(images=1, segmenter="grabcut"), silent)
     assert list(document)[: len(PROMISED)] == PROMISED
     assert document["bytes"] == (STARTER / "model.safetensors").stat().st_size
     assert document["parameters"] > 1_000_000
     assert document["seconds_per_image"] > 0
+    assert 0 < document["mask_iou"] < 1
+
+
+@needs_font
+@pytest.mark.slow
+def test_a_mask_iou_that_was_not_measured_is_no_number(tmp_path: Path) -> None:
+    missing = tmp_path / "segmenter"
+    assert run(StarterBenchmark(images=1, segmenter=missing), silent)["mask_iou"] is None
 
 
 def test_a_folder_that_is_not_there_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
