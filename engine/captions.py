@@ -2,8 +2,9 @@
 
 The rules are for English captions such as "a man in a red shirt rides a horse". A phrase is a run of
 words between punctuation, prepositions, conjunctions, pronouns, common verbs and other -ing forms;
-articles, possessives and numbers before it are dropped, and so is a run of nothing but words of place
-("the left"). Verbs outside the list stay in a phrase: pass a `Caption` with spans where that matters.
+articles, possessives and numbers before it are dropped, and so are a run of nothing but words of place
+("the left") and the side before "of" ("a cat left of a dog"). Verbs outside the list stay in a phrase:
+pass a `Caption` with spans where that matters.
 """
 
 import re
@@ -74,13 +75,18 @@ def _phrases(text: str) -> Iterator[Span]:
         lower = word.group().lower()
         acts = lower.endswith("ing") and lower not in _ING_NOUNS and not article
         if text[end : word.start()].strip() or lower in _BREAKS or lower in _LEADING or acts:
-            yield from _named(run)
+            yield from _named(_without_side(run) if lower == "of" else run)
             run = []
         if lower not in _BREAKS and lower not in _LEADING and not acts:
             run.append(word)
         article = lower in _LEADING
         end = word.end()
     yield from _named(run)
+
+
+def _without_side(run: list[re.Match[str]]) -> list[re.Match[str]]:
+    """The run without "left" or "right" at its end, which say how it stands to what follows."""
+    return run[:-1] if run and run[-1].group().lower() in ("left", "right") else run
 
 
 def _named(run: list[re.Match[str]]) -> Iterator[Span]:

@@ -15,6 +15,8 @@ from engine.errors import PromptError
         ("A woman riding a bicycle down a city street", ("woman", "bicycle", "city street")),
         ("the running dog, next to its owner", ("running dog", "owner")),
         ("A cup on the left of the laptop", ("cup", "laptop")),
+        ("a cat left of two dogs", ("cat", "dogs")),
+        ("three red cars right of the tall house", ("red cars", "tall house")),
         ("The left car is blue", ("left car", "blue")),
         ("A stop sign's pole", ("stop sign's pole",)),
         ("a duckling standing in front of a tall building", ("duckling", "tall building")),
