@@ -223,6 +223,7 @@ def _label_options(sub: argparse.ArgumentParser) -> None:
     prompt = sub.add_mutually_exclusive_group()
     prompt.add_argument("--prompt", metavar="TEXT")
     prompt.add_argument("--ontology", type=Path, metavar="FILE.yaml", help="category names, each with its phrases")
+    sub.add_argument("--task", choices=("detect", "ground", "refer"), default="detect", help="how the prompt is read")
     sub.add_argument("--masks", action="store_true")
     sub.add_argument("--batch", type=_positive, default=4, metavar="N")
     sub.add_argument("--runner", choices=("local", "ray"), default="local")
@@ -315,8 +316,8 @@ def _bench_options(sub: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="of starter and starter-tuning: what is measured (starter)",
     )
-    sub.add_argument(
     sub.add_argument("--segmenter", default="starter", metavar="NAME", help="starter: what draws the masks (starter)")
+    sub.add_argument(
         "--threshold", type=_fraction, help="starter: from which score on a box counts as shown (the page's)"
     )
 

@@ -16,7 +16,19 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app.credentials import Credentials, check_binding
 from app.guard import Guard, OwnNames
-from app.routes import datasets, detection, errors, evaluation, images, models, status, teaching, transfer, web
+from app.routes import (
+    datasets,
+    detection,
+    errors,
+    evaluation,
+    examples,
+    images,
+    models,
+    status,
+    teaching,
+    transfer,
+    web,
+)
 from app.routes.policies import UPLOAD_BODY
 from app.services import Services
 
@@ -53,7 +65,7 @@ def build_api(services: Services) -> FastAPI:
     # With a policy of the parent's, Gradio adds none of its own (which reflects foreign origins).
     app.add_middleware(CORSMiddleware, allow_origins=[])
     errors.install(app)
-    for part in (datasets, images, detection, transfer, teaching, evaluation, models, status):
+    for part in (examples, datasets, images, detection, transfer, teaching, evaluation, models, status):
         app.include_router(part.router)
     app.include_router(web.router())
     return app

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.commands.terminal import ProgressBar, print_document, say
 from app.services import opened
-from app.services.labelling import without_doubles
+from app.services.questions import without_doubles
 from common.images import ImageRefused, ImageRGB, read_image
 from common.masks import encode_mask
 from common.publish import published_file

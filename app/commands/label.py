@@ -11,23 +11,25 @@ from app.failures import Refused
 from app.services import opened
 from app.services.jobs import Job
 from app.services.ontologies import of_dataset, read_ontology
-from engine.ontology import Ontology
+from app.services.questions import question, things
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Detect on all images of a dataset."""
     if arguments.runner != "local":
         raise Refused(f"The runner {arguments.runner!r} is not there yet: use --runner local.")
+    if arguments.task != "detect" and not arguments.prompt:
+        raise Refused(f"--task {arguments.task} needs a text: give it with --prompt.")
     with opened(arguments.workspace, arguments.database, arguments.detector, arguments.segmenter) as services:
         with services.store.reading() as session:
             dataset = queries.dataset_by_name(session, arguments.dataset)
             dataset_id = dataset.id
             if arguments.ontology:
-                asked = read_ontology(arguments.ontology)
+                asked = things(read_ontology(arguments.ontology))
             elif arguments.prompt:
-                asked = Ontology.from_prompt(arguments.prompt)
+                asked = question(arguments.task, arguments.prompt)
             else:
-                asked = of_dataset(session, dataset)
+                asked = things(of_dataset(session, dataset))
         job = WatchedJob(ProgressBar("labelling"))
         result = services.labeller.run(dataset_id, asked, None, job, masks=arguments.masks, batch=arguments.batch)
         state = job.state

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.routes.context import LARGEST_ID, Context, RowId
 from app.services.jobs import JobState
-from engine.ontology import Ontology
+from app.services.questions import Task, question
 
 router = APIRouter(prefix="/api")
 
@@ -16,12 +16,13 @@ MOST_SHAPES = 1000
 
 
 class DetectBody(BaseModel):
-    """Body of `POST /api/datasets/{id}/detect`."""
+    """Body of `POST /api/datasets/{id}/detect`; the task says how the prompt is read: names, sentence, expression."""
 
     model_config = ConfigDict(extra="forbid")
     prompt: str = Field(max_length=50_000)
     image_ids: list[Annotated[int, Field(ge=1, le=LARGEST_ID)]] | Literal["all"]
     masks: bool = False
+    task: Task = "detect"
 
 
 class SegmentBody(BaseModel):
@@ -36,9 +37,9 @@ class SegmentBody(BaseModel):
 @router.post("/datasets/{dataset_id}/detect")
 def detect(dataset_id: RowId, body: DetectBody, services: Context) -> dict[str, str]:
     """Queue a detection; what it finds becomes predictions to review."""
-    ontology = Ontology.from_prompt(body.prompt)
+    asked = question(body.task, body.prompt)
     ids = None if body.image_ids == "all" else body.image_ids
-    return {"job": str(services.labeller.start(dataset_id, ontology, ids, masks=body.masks))}
+    return {"job": str(services.labeller.start(dataset_id, asked, ids, masks=body.masks))}
 
 
 @router.get("/jobs/{job_id}")

@@ -45,6 +45,7 @@ POLICIES: tuple[Policy, ...] = (
     _policy(r"/web/[^\\\0]+", "GET HEAD"),
     # our own data
     _policy(r"/api/(status|models)", "GET"),
+    _policy(r"/api/examples(/[^/\\\0]+)?", "GET"),
     _policy(r"/api/models/(promote|rollback)", "POST", JSON_BODY),
     _policy(r"/api/datasets", "GET POST", JSON_BODY),
     _policy(r"/api/datasets/(examples|import)", "POST", JSON_BODY),

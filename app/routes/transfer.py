@@ -1,4 +1,4 @@
-"""What comes in and goes out: imports by path, uploads, the examples, exports with their download."""
+"""What comes in and goes out: imports by path, uploads, exports with their download."""
 
 from dataclasses import asdict
 from typing import Annotated, Literal
@@ -40,12 +40,6 @@ class ExportBody(BaseModel):
 def start_import(body: ImportBody, services: Context) -> dict[str, str]:
     """Queue an import of a folder or label file on this machine; the job's result is the report."""
     return {"job": str(services.importer.start(body.name, body.path, body.format, body.split))}
-
-
-@router.post("/datasets/examples")
-def create_examples(services: Context) -> dict[str, int]:
-    """The example dataset, made when it is not there."""
-    return {"dataset_id": services.importer.create_examples()}
 
 
 @router.post("/datasets/{dataset_id}/upload")

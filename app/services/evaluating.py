@@ -15,8 +15,8 @@ from annotations.errors import NotFound
 from annotations.models import Annotation, Image, Run
 from app.services.evaluation_document import EvaluationDocument, left_out, thresholds_told
 from app.services.jobs import Job, JobNotFound, Jobs
-from app.services.labelling import FLOOR, without_doubles
 from app.services.models import Models
+from app.services.questions import FLOOR, without_doubles
 from common.images import ImageRefused
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """Images and labels that come into a dataset: by path, by upload, or as the examples."""
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -17,12 +16,10 @@ from annotations.datasets import add_image, create_dataset, set_prompt
 from annotations.exporters.report import ExportReport
 from annotations.importers import Format, ImportReport, import_path
 from annotations.models import Image, Split
+from app.services.examples import EXAMPLES_NAME, SCENES, examples
 from app.services.jobs import Job, Jobs
 from common.images import EXTENSIONS, ImageRefused, probe_image, read_image
 from common.publish import published_file
-
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-EXAMPLES_NAME = "examples"
 
 
 class Importer:
@@ -73,15 +70,18 @@ class Importer:
             known = _image_with(session, dataset_id, digest)
             return known if known is not None else add_image(session, dataset_id, path, name, info).id
 
-    def create_examples(self) -> int:
-        """The example dataset: scenes that come with Groundwork and prompts that work on them."""
-        described = json.loads((EXAMPLES / "examples.json").read_text(encoding="utf-8"))
-        import_path(self._store, EXAMPLES_NAME, EXAMPLES / "scenes", format="images")
+    def create_examples(self) -> tuple[int, dict[str, int]]:
+        """The example dataset, made when it is not there: its id, and the ids of its pictures by their files' names."""
+        import_path(self._store, EXAMPLES_NAME, SCENES, format="images")
+        paths = {str((SCENES / example.file).absolute()): example.file for example in examples()}
         with self._store.writing() as session:
             dataset = queries.dataset_by_name(session, EXAMPLES_NAME)
             if not dataset.prompt:
-                set_prompt(session, dataset.id, described["prompt"])
-            return dataset.id
+                set_prompt(session, dataset.id, next(each.prompt for each in examples() if each.task == "detect"))
+            rows = session.execute(
+                select(Image.path, Image.id).where(Image.dataset_id == dataset.id, Image.path.in_(paths))
+            )
+            return dataset.id, {paths[path]: image_id for path, image_id in rows}
 
     def create_dataset(self, name: str) -> int:
         """An empty dataset, or EditRefused."""

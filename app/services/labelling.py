@@ -17,23 +17,16 @@ from annotations.database import Store
 from annotations.datasets import set_prompt
 from annotations.models import Image
 from annotations.predictions import NewPrediction, save_predictions
+from annotations.shapes import Box
 from app.services.jobs import Job, Jobs
 from app.services.models import Models
-from app.services.ontologies import DatasetOntology, adopt
+from app.services.questions import Question, adopted, answers
 from common.boxes import Boxes
 from common.images import ImageRefused, ImageRGB, read_indexed
 from common.masks import Rle, encode_mask
-from engine.ontology import Ontology
 
 if TYPE_CHECKING:
     import supervision as sv
-
-FLOOR = 0.05
-"""Detections below this score are not kept; all above are, so that thresholds act later without the model."""
-
-TOP_K = 300
-DOUBLES_IOU = 0.6
-"""Two boxes of one category that overlap more are one object."""
 
 MASKED = 60
 """At most so many detections of an image get a mask, the best first: each costs time."""
@@ -50,6 +43,16 @@ class Target:
     height: int
 
 
+@dataclass(frozen=True)
+class Found:
+    """One box on an image, not stored yet."""
+
+    category: int  # index into the question's categories
+    xyxy: Box
+    score: float
+    rle: Rle | None
+
+
 class Labeller:
     """Runs the detector over images of a dataset; what it finds is stored as predictions, never as annotations."""
 
@@ -59,14 +62,14 @@ class Labeller:
         self._jobs = jobs
         self._looked_at: int | None = None  # the image the segmenter holds: a second click skips its encoder
 
-    def start(self, dataset_id: int, asked: Ontology, image_ids: Sequence[int] | None, *, masks: bool) -> UUID:
+    def start(self, dataset_id: int, asked: Question, image_ids: Sequence[int] | None, *, masks: bool) -> UUID:
         """Queue a detection over some images (None: all of the dataset) and answer the job's id."""
         return self._jobs.start(partial(self.run, dataset_id, asked, image_ids, masks=masks, batch=1))
 
     def run(
         self,
         dataset_id: int,
-        asked: Ontology,
+        asked: Question,
         image_ids: Sequence[int] | None,
         job: Job,
         *,
@@ -76,21 +79,34 @@ class Labeller:
         """Detect on the images one batch after the other, each stored when it is done.
 
         A broken image is skipped with its reason. When the job is asked to stop, what is stored stays.
+        A referring expression becomes a category only where something fits it.
         """
         with self._store.writing() as session:
             dataset = queries.dataset_by_id(session, dataset_id)
-            ontology = adopt(session, dataset, asked)
-            set_prompt(session, dataset_id, prompt_text(asked))
+            category_ids: tuple[int, ...] = ()
+            if asked.task != "refer":
+                asked, category_ids = adopted(session, dataset, asked)
+            if asked.task == "detect":
+                set_prompt(session, dataset_id, asked.text)
             targets = _targets(session, dataset_id, image_ids)
         job.progress(0, len(targets))
         done = 0
         for group, images in self._read_ahead(targets, batch):
             if job.should_stop:
                 break
-            self._label(group, images, ontology, job, masks)
+            good = _readable(group, images, job)
+            if good:
+                by, found = self._find([image for _, image in good], asked, masks)
+                if not category_ids and any(found):
+                    category_ids = self._category_ids(dataset_id, asked)
+                for (target, _), boxes in zip(good, found, strict=True):
+                    new = [NewPrediction(category_ids[box.category], box.xyxy, box.score, box.rle) for box in boxes]
+                    with self._store.writing() as session:
+                        save_predictions(session, target.id, new, checkpoint=by, prompt=asked.text)
+                    job.image_done(target.id, len(new))
             done += len(group)
             job.progress(done, len(targets))
-        return {"images": done, "prompt": prompt_text(asked), "detector": self._models.current()}
+        return {"images": done, "prompt": asked.text, "task": asked.task, "detector": self._models.current()}
 
     def segment(
         self,
@@ -127,39 +143,17 @@ class Labeller:
                 coming = pool.submit(_read, following)
                 yield group, images
 
-    def _label(
-        self,
-        group: Sequence[Target],
-        images: Sequence[ImageRGB | ImageRefused],
-        ontology: DatasetOntology,
-        job: Job,
-        masks: bool,
-    ) -> None:
-        good: list[tuple[Target, ImageRGB]] = []
-        for target, image in zip(group, images, strict=True):
-            if isinstance(image, ImageRefused):
-                job.skip(target.file_name, str(image))
-            else:
-                good.append((target, image))
-        if not good:
-            return
+    def _find(self, images: Sequence[ImageRGB], asked: Question, masks: bool) -> tuple[str, list[list[Found]]]:
+        """The detector's name, and what it finds on each image."""
         with self._models.device():
             detector = self._models.detector()
-            found = detector.detect([image for _, image in good], ontology.ontology, threshold=FLOOR, top_k=TOP_K)
-            rows = [
-                self._rows(image, without_doubles(detections), ontology.category_ids, masks)
-                for (_, image), detections in zip(good, found, strict=True)
+            found = answers(detector, images, asked)
+            return detector.name, [
+                self._with_masks(image, detections, masks) for image, detections in zip(images, found, strict=True)
             ]
-        prompt = prompt_text(ontology.ontology)
-        for (target, _), new in zip(good, rows, strict=True):
-            with self._store.writing() as session:
-                save_predictions(session, target.id, new, checkpoint=detector.name, prompt=prompt)
-            job.image_done(target.id, len(new))
 
-    def _rows(
-        self, image: ImageRGB, detections: "sv.Detections", category_ids: Sequence[int], masks: bool
-    ) -> list[NewPrediction]:
-        """Detections as rows, the best first; the first `MASKED` of them with a mask when asked for."""
+    def _with_masks(self, image: ImageRGB, detections: "sv.Detections", masks: bool) -> list[Found]:
+        """The detections, the best first; the first `MASKED` of them with a mask when asked for."""
         if detections.confidence is None or detections.class_id is None or not len(detections):
             return []
         order = (-detections.confidence).argsort(kind="stable")
@@ -168,11 +162,15 @@ class Labeller:
         if masks:
             rles[:MASKED] = self._masks(image, boxes[:MASKED])
         return [
-            NewPrediction(category_ids[int(class_id)], (x1, y1, x2, y2), float(score), rle)
+            Found(int(class_id), (x1, y1, x2, y2), float(score), rle)
             for class_id, (x1, y1, x2, y2), score, rle in zip(
                 detections.class_id[order], boxes.tolist(), detections.confidence[order], rles, strict=True
             )
         ]
+
+    def _category_ids(self, dataset_id: int, asked: Question) -> tuple[int, ...]:
+        with self._store.writing() as session:
+            return adopted(session, queries.dataset_by_id(session, dataset_id), asked)[1]
 
     def _masks(self, image: ImageRGB, boxes: Boxes) -> list[Rle]:
         """The mask of each box, encoded a few at a time: sixty masks of a 100-megapixel picture take 6 GB unpacked."""
@@ -186,19 +184,6 @@ class Labeller:
         return [encode_mask(mask) for part in parts for mask in segmenter.predict(boxes_xyxy=part)]
 
 
-def without_doubles(detections: "sv.Detections") -> "sv.Detections":
-    """Only the best of several boxes of one category around one object: what a person would have to reject again.
-
-    Evaluation sees them all, as the published protocols want it.
-    """
-    return detections.with_nms(threshold=DOUBLES_IOU) if len(detections) else detections
-
-
-def prompt_text(ontology: Ontology) -> str:
-    """The categories as a person would type them."""
-    return " ".join(f"{name}." for name in ontology.names)
-
-
 def _targets(session: Session, dataset_id: int, image_ids: Sequence[int] | None) -> list[Target]:
     """The images of a dataset in order, only those asked for when ids are given."""
     columns = (Image.id, Image.file_name, Image.path, Image.width, Image.height)
@@ -209,6 +194,19 @@ def _targets(session: Session, dataset_id: int, image_ids: Sequence[int] | None)
         for id, name, path, width, height in rows
         if wanted is None or id in wanted
     ]
+
+
+def _readable(
+    group: Sequence[Target], images: Sequence[ImageRGB | ImageRefused], job: Job
+) -> list[tuple[Target, ImageRGB]]:
+    """The targets with pixels; the others are skipped with their reason."""
+    good: list[tuple[Target, ImageRGB]] = []
+    for target, image in zip(group, images, strict=True):
+        if isinstance(image, ImageRefused):
+            job.skip(target.file_name, str(image))
+        else:
+            good.append((target, image))
+    return good
 
 
 def _read(group: Sequence[Target]) -> list[ImageRGB | ImageRefused]:

@@ -29,6 +29,8 @@ export function makeApi(base, fetchFn = globalThis.fetch.bind(globalThis)) {
     status: () => get("status"),
     datasets: () => get("datasets").then((reply) => reply.datasets),
     createDataset: (name) => send("POST", "datasets", { name }),
+    exampleList: () => get("examples").then((reply) => reply.examples),
+    exampleUrl: (file) => url(`examples/${encodeURIComponent(file)}`),
     examples: () => send("POST", "datasets/examples", {}),
     importPath: (name, path) => send("POST", "datasets/import", { name, path, format: "auto" }),
     upload: (datasetId, file) =>

@@ -53,6 +53,7 @@ export function takesKey(element, name) {
   const type = (element.type ?? "").toLowerCase();
   if (element.isContentEditable || tag === "TEXTAREA" || tag === "SELECT") return true;
   if (tag === "INPUT" && TYPING.has(type)) return true;
+  if (element.getAttribute?.("role") === "radio" && /Arrow/.test(name)) return true;
   if (tag === "INPUT" && type === "range") return /Arrow|Page|Home|End|Tab/.test(name);
   if (tag === "INPUT" || tag === "BUTTON" || tag === "A" || tag === "SUMMARY") return ["Enter", "Space", "Tab", "Shift+Tab"].includes(name);
   return false;

@@ -7,6 +7,7 @@ import { makeApi } from "./api.mjs";
 import { exposeDebug } from "./debug.mjs";
 import { Desk } from "./desk.mjs";
 import { enable, fillSelect, partsOf } from "./dom.mjs";
+import { Examples } from "./examples.mjs";
 import { Help } from "./help.mjs";
 import { ImageList } from "./imagelist.mjs";
 import { pause } from "./jobs.mjs";
@@ -90,14 +91,18 @@ class Stage {
       part, root, api, session, settings, say, actions: this.actions,
       onShown: () => this.#shownChanged(), onCategories: (categories) => session.setCategories(categories),
     });
+    this.examples = new Examples({ api });
     this.promptBox = new PromptBox({
-      part, api, session, say, memory: this.memory,
+      part, api, session, settings, say, memory: this.memory,
+      shown: () => this.desk.shapes.filter((shape) => shape.kind === "prediction").length,
+      example: () => this.examples.of(this.#dataset, this.desk.image?.file_name),
       onFound: (imageIds) => this.#found(imageIds), onCategories: () => this.palette.reload(),
       onLeave: () => this.desk.over.focus({ preventScroll: true }),
     });
     this.welcome = new Welcome({
-      part, api,
+      part, api, examples: this.examples,
       onDataset: (id, line = "") => this.#arrived(id, line), onClose: () => this.#closeWelcome(),
+      onExample: (id, imageId, example) => this.#tryExample(id, imageId, example),
     });
     this.help = new Help({ part });
   }
@@ -109,6 +114,7 @@ class Stage {
     this.palette.showConfidence();
     this.#drawTools();
     this.#openOutbox();
+    this.examples.load().then(() => this.promptBox.refresh());
     while (!(await this.#loadDatasets())) await pause(RETRY_MS);
     if (!this.#dataset) await this.#openDataset(this.memory.read("dataset"));
     onReturn(this.root, () => this.#lookAgain());
@@ -171,6 +177,13 @@ class Stage {
     await this.#loadDatasets();
     await this.#openDataset(id);
     if (line) this.status.say(line, "error");
+  }
+
+  /** Open an example's picture and ask its question. */
+  async #tryExample(id, imageId, example) {
+    this.memory.write(`image.${id}`, imageId);
+    await this.#arrived(id, "");
+    if (this.session.imageId === imageId) this.promptBox.ask(example);
   }
 
   #closeWelcome() {
@@ -255,9 +268,9 @@ class Stage {
     if (!typing && (active === document.body || this.root.contains(active))) this.desk.over.focus({ preventScroll: true });
   }
 
-  #found(imageIds) {
-    if (imageIds.has(this.session.imageId)) this.session.refresh();
+  async #found(imageIds) {
     this.images.renew();
+    if (imageIds.has(this.session.imageId)) await this.session.refresh();
   }
 
   // --- what changed --------------------------------------------------------------------------------

@@ -2,26 +2,33 @@
 
 import { counted } from "./actions.mjs";
 import { enable } from "./dom.mjs";
+import { offered } from "./examples.mjs";
 import { progressText, watched } from "./jobs.mjs";
+import { WAYS, foundText, knownTask } from "./ways.mjs";
+import { WaySwitch } from "./wayswitch.mjs";
 import { leftOut } from "./welcome.mjs";
-
-const EMPTY_REASON = "Type what to find first, for example: cat. remote control.";
 
 export class PromptBox {
   #job = null; // id of the search that is running
 
   /**
-   * @param onFound (imageIds: Set) each time more images have been searched
+   * @param settings its `confidence` says below which score nothing is shown
+   * @param shown () how many predictions the open image shows
+   * @param example () the example that the open image is, or null
+   * @param onFound (imageIds: Set) each time more images have been searched; resolves when they are shown
    * @param onCategories () when the prompt may have made new categories
    * @param onLeave () when the person wants back to the picture
    */
-  constructor({ part, api, session, memory, say, onFound, onCategories, onLeave }) {
-    Object.assign(this, { api, session, memory, say, onFound, onCategories, onLeave });
+  constructor({ part, api, session, settings, memory, say, shown, example, onFound, onCategories, onLeave }) {
+    Object.assign(this, { api, session, settings, memory, say, shown, example, onFound, onCategories, onLeave });
+    this.ways = new WaySwitch({ part, onChoose: (task) => this.#chosen(task) });
     this.prompt = part("prompt");
     this.here = part("detect");
     this.all = part("detect-all");
     this.masks = part("detect-masks");
     this.hint = part("prompt-hint");
+    this.key = part("prompt-key");
+    this.offer = part("try-example");
     this.progress = part("detect-progress");
     this.bar = part("detect-bar");
     this.text = part("detect-text");
@@ -29,6 +36,7 @@ export class PromptBox {
     this.prompt.addEventListener("input", () => this.#typed());
     this.prompt.addEventListener("keydown", (event) => this.#key(event));
     this.here.addEventListener("click", () => this.detect([this.session.imageId]));
+    this.offer.addEventListener("click", () => this.ask(this.example()));
     this.all.addEventListener("click", () => this.detect("all"));
     this.masks.addEventListener("change", () => memory.write("detectMasks", this.masks.checked));
     this.stopButton.addEventListener("click", () => this.#stop());
@@ -42,9 +50,34 @@ export class PromptBox {
     this.#job = null;
     this.progress.hidden = true;
     this.prompt.value = dataset ? this.memory.read(`prompt.${dataset.id}`) ?? dataset.prompt ?? "" : "";
-    this.refresh();
+    this.#show(dataset ? this.memory.read(`task.${dataset.id}`) : null);
     const running = dataset && this.memory.read(`job.${dataset.id}`);
-    if (running) this.#watch(running, dataset.id, true);
+    if (running) this.#watch(running, dataset.id, { resumed: true });
+  }
+
+  get asked() {
+    return { task: this.ways.task, prompt: this.prompt.value.trim() };
+  }
+
+  /** Ask this of the open image, as if it had been typed. */
+  ask({ task, prompt }) {
+    this.prompt.value = prompt;
+    this.#typed();
+    this.#chosen(task);
+    if (this.here.disabled) this.say(this.here.title, "info");
+    else this.detect([this.session.imageId]);
+  }
+
+  #chosen(task) {
+    if (this.dataset) this.memory.write(`task.${this.dataset.id}`, task);
+    this.#show(task);
+  }
+
+  #show(task) {
+    const known = knownTask(task);
+    this.ways.show(known);
+    this.prompt.placeholder = WAYS[known].placeholder;
+    this.refresh();
   }
 
   /** The same dataset with other counts. */
@@ -57,13 +90,26 @@ export class PromptBox {
     const reason = this.#reason();
     enable(this.here, !reason && this.session.imageId !== null, reason || "Open an image first");
     enable(this.all, !reason && Boolean(this.dataset?.images), reason || "This dataset has no images");
-    this.hint.textContent = this.#job || !this.prompt.value.trim() ? "" : "Enter to detect";
+    this.key.textContent = this.#job || !this.prompt.value.trim() ? "" : "Enter to detect";
+    this.#drawOffer();
+  }
+
+  /** Below the prompt: the open example's own question, or else what may be typed. */
+  #drawOffer() {
+    const example = offered(this.example(), this.asked);
+    this.offer.hidden = !example;
+    this.hint.hidden = Boolean(example);
+    this.hint.textContent = WAYS[this.ways.task].hint;
+    if (!example) return;
+    this.offer.textContent = `Try: ${example.prompt}`;
+    enable(this.offer, !this.#job && this.session.imageId !== null, "A search is running. Stop it, or wait for it.");
+    if (!this.offer.disabled) this.offer.title = `${WAYS[example.task].name}: ${example.prompt}`;
   }
 
   #reason() {
     if (!this.dataset) return "Open images first";
     if (this.#job) return "A search is running. Stop it, or wait for it.";
-    return /[\p{L}\p{N}]/u.test(this.prompt.value) ? "" : EMPTY_REASON;
+    return /[\p{L}\p{N}]/u.test(this.prompt.value) ? "" : WAYS[this.ways.task].empty;
   }
 
   #typed() {
@@ -79,21 +125,21 @@ export class PromptBox {
   }
 
   async detect(imageIds) {
-    const { dataset } = this;
+    const { dataset, asked } = this;
     this.#job = "asked"; // the buttons are off until the answer is here: no search is started twice
     this.#showProgress({ state: "queued", done: 0, total: 0 });
     try {
-      const request = { prompt: this.prompt.value.trim(), image_ids: imageIds, masks: this.masks.checked };
+      const request = { ...asked, image_ids: imageIds, masks: this.masks.checked };
       const { job } = await this.api.detect(dataset.id, request);
       this.memory.write(`job.${dataset.id}`, job);
-      if (this.dataset?.id === dataset.id) await this.#watch(job, dataset.id); // else it shows on the way back there
+      if (this.dataset?.id === dataset.id) await this.#watch(job, dataset.id, { asked }); // else it shows on the way back there
     } catch (error) {
       if (this.dataset?.id === dataset.id) this.#finish(dataset.id);
       this.say(error.message, "error");
     }
   }
 
-  async #watch(id, datasetId, resumed = false) {
+  async #watch(id, datasetId, { asked = null, resumed = false }) {
     this.#job = id;
     this.refresh();
     const seen = new Set();
@@ -105,13 +151,13 @@ export class PromptBox {
         fresh.forEach((imageId) => seen.add(imageId));
         this.#showProgress(job);
         if (seen.size && !last) this.onCategories();
-        if (fresh.size && !resumed) this.onFound(fresh);
+        if (fresh.size && !resumed) await this.onFound(fresh);
         last = job;
       }
       this.#finish(datasetId);
       if (resumed && seen.size) this.onFound(seen);
       this.onCategories();
-      this.#report(last, resumed);
+      this.#report(last, asked, seen);
     } catch (error) {
       if (this.#job !== id) return;
       this.#finish(datasetId);
@@ -119,16 +165,17 @@ export class PromptBox {
     }
   }
 
-  #report(job, resumed) {
+  /** @param asked null for a search of an earlier visit, which only tells what went wrong */
+  #report(job, asked, seen) {
     if (job.state === "failed") this.say(job.error || "The search failed. See the terminal Groundwork runs in.", "error");
     else if (job.state === "stopped") this.say(`Stopped after ${counted(job.done, "image")}. What was found is kept.`, "info");
     else if (job.skipped?.length) this.say(leftOut(job.skipped.map(({ what, reason }) => `${what}: ${reason}`)), "error");
-    else if (resumed) return;
+    else if (!asked) return;
     else if (knowsNoPhotos(job, this.dataset)) this.say(ONLY_DRAWN_THINGS, "advice");
-    else if (!job.detections) this.say("Nothing found. Try another word for it.", "info");
     else {
-      const next = document.activeElement === this.prompt ? " Esc, then Tab goes through them." : "";
-      this.say(`Found ${counted(job.detections, "object")} on ${counted(job.done, "image")}.${next}`, "info");
+      const shown = seen.size === 1 && seen.has(this.session.imageId) ? this.shown() : null;
+      const next = shown && document.activeElement === this.prompt ? " Esc, then Tab goes through them." : "";
+      this.say(`${foundText(job, asked, shown, this.settings.confidence)}${next}`, shown === 0 || !job.detections ? "advice" : "info");
     }
   }
 

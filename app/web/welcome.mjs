@@ -1,4 +1,4 @@
-/** Where images come from: a folder, files dropped here, or the examples. Also the page's empty state. */
+/** Where images come from: a folder, files dropped here, or the examples, one click each. Also the page's empty state. */
 
 import { progressText, watched } from "./jobs.mjs";
 
@@ -7,9 +7,12 @@ const IMAGE_NAME = /\.(jpe?g|png|webp|bmp|tiff?|gif)$/i;
 export class Welcome {
   #busy = false;
 
-  /** @param onDataset (id) when images have come in and are to be shown. */
-  constructor({ part, api, onDataset, onClose }) {
-    Object.assign(this, { api, onDataset });
+  /**
+   * @param onDataset (id) when images have come in and are to be shown
+   * @param onExample (datasetId, imageId, example) when an example is to be opened and asked
+   */
+  constructor({ part, api, examples, onDataset, onExample, onClose }) {
+    Object.assign(this, { api, examples, onDataset, onExample });
     this.node = part("welcome");
     this.path = part("open-path");
     this.name = part("open-name");
@@ -18,7 +21,8 @@ export class Welcome {
     this.files = part("open-files");
     this.line = part("welcome-line");
     this.bar = part("welcome-bar");
-    this.examples = part("open-examples");
+    this.tries = part("tries");
+    this.cards = part("examples");
     this.close = part("welcome-close");
     part("open-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -26,7 +30,7 @@ export class Welcome {
     });
     this.path.addEventListener("input", () => { if (!this.name.dataset.typed) this.name.value = nameOf(this.path.value); });
     this.name.addEventListener("input", () => { this.name.dataset.typed = this.name.value ? "yes" : ""; });
-    this.examples.addEventListener("click", () => this.#run(() => this.#examples()));
+    part("open-examples").addEventListener("click", () => this.#run(() => this.#openExamples()));
     this.drop.addEventListener("click", () => this.files.click());
     this.files.addEventListener("change", () => this.#take([...this.files.files]));
     this.close.addEventListener("click", onClose);
@@ -45,6 +49,7 @@ export class Welcome {
     this.dropName = current?.name ?? "my images";
     this.dropTarget.textContent = current ? `they go into “${current.name}”` : "or click to choose them";
     this.#say("");
+    this.#drawExamples();
     this.path.focus({ preventScroll: true });
   }
 
@@ -133,10 +138,20 @@ export class Welcome {
     return (await this.api.createDataset(name)).dataset_id;
   }
 
-  async #examples() {
-    this.#say("Making the example images…");
-    const { dataset_id: id } = await this.api.examples();
-    this.onDataset(id);
+  async #drawExamples() {
+    const list = await this.examples.load();
+    this.tries.hidden = list.length === 0;
+    if (list.length && !this.cards.childElementCount) {
+      this.examples.draw(this.cards, (example) => this.#run(() => this.#openExamples(example)));
+    }
+  }
+
+  async #openExamples(example = null) {
+    this.#say("Opening the examples…");
+    const { dataset_id: id, image_ids: images } = await this.api.examples();
+    const imageId = example && images[example.file];
+    if (imageId) await this.onExample(id, imageId, example);
+    else await this.onDataset(id);
   }
 
   #progress(job) {

@@ -1,6 +1,6 @@
 """Takes the pictures of the documents: `python -m tests.e2e.pictures [FOLDER]`, by default into docs/pictures.
 
-Each is what a person sees who opens the examples, types the prompt and corrects a little.
+Each is what a person sees who clicks on an example and corrects a little.
 """
 
 import sys
@@ -13,8 +13,6 @@ from tests.conftest import CHROMIUM_FLAGS, find_browser
 from tests.e2e.conftest import ROOT, start_server, stop_server
 from tests.e2e.stage import Stage
 
-PROMPT = "dog. cat. rabbit. mouse."
-IMAGE = "pets.jpg"
 SIZES = ((1440, 900), (1024, 768))
 
 
@@ -49,17 +47,22 @@ def _tour(page: Page, folder: Path, suffix: str) -> None:
     page.wait_for_function(
         "() => document.querySelector('[data-testid=welcome]')?.checkVisibility() || window.groundwork?.ready()"
     )
-    if stage.part("open-examples").is_visible():
-        page.screenshot(path=folder / f"empty{suffix}.png")
-        stage.part("open-examples").click()
-    stage.ready()
-    page.get_by_title(IMAGE).click()
-    stage.ready()
-    if not stage.shapes():
-        stage.detect(PROMPT)
+    is_first = stage.part("welcome").is_visible()
+    if not is_first:
+        stage.part("open-data").click()
+    page.wait_for_function("() => [...document.querySelectorAll('.gw-try-picture')].some((one) => one.complete)")
+    page.wait_for_timeout(700)
+    page.screenshot(path=folder / f"empty{suffix}.png")
+    if is_first:
+        page.locator("[data-testid=example][data-task=detect]").first.click()
+        stage.until("g.shapes().some((shape) => shape.kind === 'prediction')")
         stage.click(stage.shapes("prediction")[0])
         page.keyboard.press("Enter")
         stage.saved()
+    else:
+        stage.part("welcome-close").click()
+    stage.ready()
+    page.wait_for_timeout(700)
     page.screenshot(path=folder / f"label{suffix}.png")
     for tab in ("Teach", "Models", "Export", "Data"):
         page.get_by_role("tab", name=tab).click()

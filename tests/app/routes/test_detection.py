@@ -29,6 +29,24 @@ def test_a_malformed_detection_is_refused(bench: Bench, body: object) -> None:
     assert bench.client.post(f"/api/datasets/{bench.dataset_id}/detect", body).status == 422
 
 
+@pytest.mark.parametrize("task", ["ground", "refer"])
+@pytest.mark.parametrize(
+    "prompt", ["", " \n ", "...", "?!", "a \0 cat", "a \ud800 cat", "the " + "old " * 30 + "large cat"]
+)
+def test_a_text_that_means_nothing_is_refused_in_one_line(bench: Bench, task: str, prompt: str) -> None:
+    body = {"prompt": prompt, "image_ids": "all", "task": task}
+    answer = bench.client.post(f"/api/datasets/{bench.dataset_id}/detect", body)
+    assert (answer.status, list(answer.json())) == (422, ["error"])
+    assert "\n" not in answer.json()["error"]
+
+
+def test_a_way_of_asking_that_is_not_there_is_named(bench: Bench) -> None:
+    body = {"prompt": "cat", "image_ids": "all", "task": "guess"}
+    answer = bench.client.post(f"/api/datasets/{bench.dataset_id}/detect", body)
+    assert answer.status == 422
+    assert answer.json()["error"] == "task: Input should be 'detect', 'ground' or 'refer'."
+
+
 @pytest.mark.parametrize("job", ["x", "1", "00000000-0000-0000-0000-000000000000", "../status"])
 def test_a_job_that_is_not_there_answers_404_or_422(bench: Bench, job: str) -> None:
     for answer in (bench.client.get(f"/api/jobs/{job}"), bench.client.post(f"/api/jobs/{job}/stop", {})):

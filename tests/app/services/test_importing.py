@@ -71,8 +71,11 @@ def test_the_examples_can_be_opened_twice_and_are_there_once(services: Services)
     first = services.importer.create_examples()
     assert services.importer.create_examples() == first
     with services.store.reading() as session:
-        assert [row.name for row in datasets(session)] == ["examples"]
-        assert images_page(session, first).total >= 6
+        (dataset,) = datasets(session)
+        assert (dataset.id, dataset.name) == (first[0], "examples")
+        shown = images_page(session, dataset.id)
+        assert {row.file_name: row.id for row in shown.items} == first[1]
+        assert shown.total == 6
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 101])

@@ -4,20 +4,22 @@ from uuid import uuid4
 import numpy as np
 import pytest
 import supervision as sv
+import torch
 from PIL import Image
 
+from annotations.categories import add_category
 from annotations.edits import Edit, apply_edit
 from annotations.queries import categories, dataset_by_id, image_shapes, images_page
 from app.services import Services
 from app.services.jobs import Job
-from app.services.labelling import FLOOR, without_doubles
+from app.services.questions import FLOOR, Question, question, without_doubles
 from common.images import ImageRefused
 from common.masks import decode_mask
-from engine.ontology import Ontology
+from engine.grounding import GroundingDetector
 
 pytestmark = pytest.mark.slow
 
-CATS_AND_DOGS = Ontology.from_prompt("cat. dog.")
+CATS_AND_DOGS = question("detect", "cat. dog.")
 
 
 def label(services: Services, dataset_id: int, images: list[int] | None = None, masks: bool = False) -> Job:
@@ -118,3 +120,57 @@ def test_a_picture_that_was_replaced_by_one_of_another_size_is_skipped(
         assert image_shapes(session, first)["predictions"] == []
     with pytest.raises(ImageRefused, match="is now 60 x 90 px"):
         services.labeller.segment(first, [[10, 10, 50, 50]], None, None)
+
+
+def ask(services: Services, dataset_id: int, asked: Question) -> dict[str, list[str]]:
+    """The names of what waits on the first image, and of all categories, after a search with every score kept."""
+    first = image_ids(services, dataset_id)[0]
+    services.labeller.run(dataset_id, asked, [first], Job(uuid4()))
+    with services.store.reading() as session:
+        rows = categories(session, dataset_id)
+        names = {row.id: row.name for row in rows}
+        found = [names[row["category_id"]] for row in image_shapes(session, first)["predictions"]]
+        return {"found": found, "categories": [row.name for row in rows]}
+
+
+def test_a_sentence_finds_each_of_its_phrases_under_its_own_name(services: Services, dataset_id: int) -> None:
+    with services.store.writing() as session:
+        add_category(session, dataset_id, "CAT")
+    answer = ask(services, dataset_id, question("ground", "A cat left of two red balls, and a cat."))
+    assert answer["categories"] == ["CAT", "red balls"]
+    assert set(answer["found"]) <= {"CAT", "red balls"}
+    assert answer["found"]
+
+
+def test_a_plural_of_a_sentence_is_the_category_of_its_singular(services: Services, dataset_id: int) -> None:
+    with services.store.writing() as session:
+        add_category(session, dataset_id, "remote")
+        add_category(session, dataset_id, "dogs")
+    answer = ask(services, dataset_id, question("ground", "two remotes, three dogs and two birds on a bird"))
+    assert answer["categories"] == ["remote", "dogs", "bird"]
+
+
+def shift(services: Services, by: float) -> None:
+    """Make the random detector sure of everything, or of nothing: its scores are 0.5 more or less."""
+    detector = services.models.detector()
+    assert isinstance(detector, GroundingDetector)
+    for head in detector.model.class_embed:
+        torch.nn.init.constant_(head.bias, by)
+
+
+def test_an_expression_keeps_one_box_and_names_its_category(services: Services, dataset_id: int) -> None:
+    shift(services, 20)
+    answer = ask(services, dataset_id, question("refer", "the red  ball."))
+    assert answer == {"found": ["the red ball"], "categories": ["the red ball"]}
+
+
+def test_an_expression_that_nothing_fits_leaves_no_box_and_no_category(services: Services, dataset_id: int) -> None:
+    shift(services, -20)
+    assert ask(services, dataset_id, question("refer", "the red ball")) == {"found": [], "categories": []}
+
+
+def test_only_names_are_remembered_as_the_prompt_of_the_dataset(services: Services, dataset_id: int) -> None:
+    ask(services, dataset_id, CATS_AND_DOGS)
+    ask(services, dataset_id, question("ground", "a cat on the left of a dog"))
+    with services.store.reading() as session:
+        assert dataset_by_id(session, dataset_id).prompt == "cat. dog."
