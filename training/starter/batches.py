@@ -36,6 +36,7 @@ class SceneBatch:
         input_ids: (1, T) long, the prompt of all; or (B, T), a text for each, padded with 0.
         text_mask: bool, of the same shape, false where padded.
         targets: one per scene, only of the things that its text names.
+        unnamed: for each scene (N, 4) cxcywh in [0, 1] of the things that a shared prompt does not name.
         names: (K, T) bool, the tokens of each phrase of the shared prompt; None with a text for each.
     """
 
@@ -43,6 +44,7 @@ class SceneBatch:
     input_ids: Tensor
     text_mask: Tensor
     targets: list[Targets]
+    unnamed: list[Tensor]
     names: Tensor | None
 
     def to(self, device: torch.device) -> "SceneBatch":
@@ -54,6 +56,7 @@ class SceneBatch:
             self.input_ids.to(device),
             self.text_mask.to(device),
             [targets.to(device) for targets in self.targets],
+            [boxes.to(device) for boxes in self.unnamed],
             None if self.names is None else self.names.to(device),
         )
 
@@ -65,11 +68,11 @@ class BatchRules:
     scenes: int = 16
     longest: tuple[int, ...] = (192, 224, 256, 288, 320, 320)  # longer side, drawn from these
     aspects: tuple[float, ...] = (1.0, 4 / 3, 4 / 3, 3 / 2, 16 / 9, 3 / 4, 2 / 3)  # width : height
-    unnamed_share: float = 0.5  # scenes that also show things the prompt does not name
+    unnamed_share: float = 0.6  # scenes that also show things the prompt does not name
     rival_share: float = 0.5  # of these things, those that share a noun with the prompt
     kinds: tuple[int, int] = (2, 6)  # named kinds of things in a scene, at least and at most
     objects: tuple[int, int] = (3, 10)
-    empty_share: float = 0.08  # scenes that show nothing the prompt names
+    empty_share: float = 0.1  # scenes that show nothing the prompt names
     told_share: float = 0.3  # batches with a text about each scene
     texts: int = 2  # about each scene of such a batch
     scene: SceneRules = field(default_factory=SceneRules)
@@ -105,6 +108,7 @@ class SceneBatches(Dataset[SceneBatch]):
             prompt.input_ids[None],
             torch.ones(1, len(prompt.input_ids), dtype=torch.bool),
             [targets_of(scene, prompt) for scene in scenes],
+            [_unnamed(scene, prompt) for scene in scenes],
             prompt.names,
         )
 
@@ -133,7 +137,7 @@ class SceneBatches(Dataset[SceneBatch]):
                 texts.append(written_text(told[place], self.prompts.tokenizer, size_hw))
         input_ids = pad_sequence([ids for ids, _ in texts], batch_first=True)
         return SceneBatch(
-            pixels_of(np.stack(images)), input_ids, input_ids > 0, [targets for _, targets in texts], None
+            pixels_of(np.stack(images)), input_ids, input_ids > 0, [targets for _, targets in texts], [], None
         )
 
 
@@ -155,6 +159,11 @@ def targets_of(scene: Scene, prompt: TrainingPrompt) -> Targets:
     named = [index for index, label in enumerate(labels) if label in prompt.phrase_of]
     boxes = normalised(scene.boxes_xyxy[named], scene.image.shape[:2])
     return Targets(boxes, prompt.positive_map([labels[index] for index in named]))
+
+
+def _unnamed(scene: Scene, prompt: TrainingPrompt) -> Tensor:
+    others = [index for index, label in enumerate(scene.labels.tolist()) if label not in prompt.phrase_of]
+    return normalised(scene.boxes_xyxy[others], scene.image.shape[:2])
 
 
 def _shown(rng: Rng, things: tuple[int, ...]) -> int:

@@ -1,34 +1,43 @@
 """The losses that tell one name of a prompt from another, and the thing a text means from its neighbours."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from training.criterion import CriterionConfig
 from training.dense import DenseOutputs, middle_cells
 from training.layer_outputs import LayerOutputs
-from training.matcher import Matches, match
+from training.matcher import Matches, giou, match
 from training.targets import PaddedTargets
 
+_ON = 0.5  # IoU from which on a box lies on a thing
 
-def naming_losses(layers: LayerOutputs, targets: PaddedTargets, names: Tensor, config: CriterionConfig) -> Tensor:
-    """Cross-entropy between the prompt's names at the queries that match a box, mean over boxes, summed over layers.
 
-    The focal loss hardly pushes a wrong name down while its score is low, which is how a detector that starts from
-    nothing stays with names that look alike. This loss does, and is left out of fine-tuning.
+def naming_losses(
+    layers: LayerOutputs, targets: PaddedTargets, unnamed: Sequence[Tensor], names: Tensor, config: CriterionConfig
+) -> Tensor:
+    """Cross-entropy between the prompt's names and "none of them", summed over layers.
+
+    The queries that match a box shall say its name, those on a thing that the prompt does not name: none. The focal
+    loss hardly pushes a wrong name down while its score is low, which is how a detector that starts from nothing stays
+    with names that look alike and finds them where they are not. This loss does, and is left out of fine-tuning.
 
     Args:
         layers: predictions for B images, Q queries and T tokens.
         targets: each box named by exactly one of `names`.
+        unnamed: for each image (N, 4) cxcywh of the things that no name fits.
         names: (K, T) bool, the tokens of each name in the prompt.
         config: prices of the match.
     """
+    padded = pad_sequence([boxes.reshape(-1, 4) for boxes in unnamed], batch_first=True)  # (B, N, 4)
     total = targets.boxes.new_zeros(())
-    for logits, found in _matched(layers, targets, config):
-        chosen = logits[found.image, found.query]
-        total = total + _cross_entropy(chosen, targets.positive_map[found.image, found.target], names) / targets.total
+    for logits, boxes, found in _matched(layers, targets, config):
+        positive = targets.positive_map[found.image, found.target]
+        right = _cross_entropy(logits[found.image, found.query], positive, names) / targets.total
+        total = total + right + _none(logits[_on_things(boxes, padded, targets.boxes)], names)
     return total
 
 
@@ -62,23 +71,48 @@ def pointing_losses(layers: LayerOutputs, targets: PaddedTargets, config: Criter
     if not bool(single.any()):
         return total
     share = targets.positive_map[:, 0] / targets.positive_map[:, 0].sum(-1, keepdim=True).clamp(min=1)  # (B, T)
-    for logits, found in _matched(layers, targets, config):
+    for logits, _, found in _matched(layers, targets, config):
         scores = (logits.masked_fill(~targets.judged[:, None], 0.0) @ share[..., None])[..., 0]  # (B, Q)
         kept = single[found.image]
         total = total + F.cross_entropy(scores[found.image[kept]], found.query[kept])
     return total
 
 
-def _matched(layers: LayerOutputs, targets: PaddedTargets, config: CriterionConfig) -> Iterator[tuple[Tensor, Matches]]:
+def _matched(
+    layers: LayerOutputs, targets: PaddedTargets, config: CriterionConfig
+) -> Iterator[tuple[Tensor, Tensor, Matches]]:
     logits_of = [logits.float() for logits in (*layers.logits, layers.encoder_logits)]
     boxes_of = [boxes.float() for boxes in (*layers.boxes, layers.encoder_boxes)]
     predictions = list(zip(logits_of, boxes_of, strict=True))
     found = match(predictions, targets.boxes, targets.positive_map, targets.counts, targets.judged, config)
-    yield from zip(logits_of, found, strict=True)
+    yield from zip(logits_of, boxes_of, found, strict=True)
 
 
 def _cross_entropy(logits: Tensor, positive: Tensor, names: Tensor) -> Tensor:
-    """Summed over M boxes of (M, T) logits and positive tokens; a name's logit is the mean of its tokens'."""
-    share = names.float() / names.sum(1, keepdim=True)  # (K, T)
+    """Summed over M boxes of (M, T) logits and positive tokens."""
     wanted = (positive @ names.float().mT).argmax(-1)  # (M,)
-    return F.cross_entropy(logits @ share.mT, wanted, reduction="sum")
+    return F.cross_entropy(_scores(logits, names), wanted, reduction="sum")
+
+
+def _none(logits: Tensor, names: Tensor) -> Tensor:
+    """Mean over M queries of (M, T) logits that shall say no name."""
+    nothing = torch.full((len(logits),), len(names), device=logits.device)
+    return F.cross_entropy(_scores(logits, names), nothing, reduction="sum") / max(len(logits), 1)
+
+
+def _scores(logits: Tensor, names: Tensor) -> Tensor:
+    """(M, K + 1) logits of the names, each the mean of its tokens', and 0 for none of them, which is even odds."""
+    share = names.float() / names.sum(1, keepdim=True)  # (K, T)
+    return F.pad(logits @ share.mT, (0, 1))
+
+
+@torch.no_grad()
+def _on_things(boxes: Tensor, unnamed: Tensor, named: Tensor) -> Tensor:
+    """(B, Q) bool, the queries whose boxes lie on an unnamed thing and on no named one."""
+    on_unnamed, on_named = (
+        (giou(boxes[:, :, None], things[:, None])[1] > _ON).any(-1)
+        if things.shape[1]
+        else torch.zeros(boxes.shape[:2], dtype=torch.bool, device=boxes.device)
+        for things in (unnamed, named)
+    )
+    return on_unnamed & ~on_named

@@ -172,7 +172,7 @@ def _full_losses(forward: StarterForward, batch: SceneBatch, config: StageConfig
     if batch.names is None:
         losses["pointing"] = config.pointing * pointing_losses(layers, targets, config.criterion)
     else:
-        losses["naming"] = config.naming * naming_losses(layers, targets, batch.names, config.criterion)
+        losses["naming"] = config.naming * naming_losses(layers, targets, batch.unnamed, batch.names, config.criterion)
     return losses
 
 

@@ -1,6 +1,7 @@
 """The loss that tells one name of a prompt from another."""
 
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -16,27 +17,50 @@ from training.targets import Targets, pad_targets
 NAMES = torch.tensor([[0, 1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 1, 0, 0]], dtype=torch.bool)
 
 
-def loss_of(logits: list[float]) -> float:
+def loss_of(logits: list[float], unnamed: Sequence[Sequence[float]] = ()) -> float:
     """One query that fits one red apple, said by three supervised layers."""
     box = torch.tensor([[[0.5, 0.5, 0.2, 0.2]]])
     scores: Tensor = torch.tensor([[logits]])
     layers = LayerOutputs([scores, scores], [box, box], scores, box)
     targets = pad_targets([Targets(box[0], NAMES[1:])], torch.ones(1, 7, dtype=torch.bool))
-    return naming_losses(layers, targets, NAMES, CriterionConfig()).item()
+    others = [torch.tensor(list(unnamed)).reshape(-1, 4)]
+    return naming_losses(layers, targets, others, NAMES, CriterionConfig()).item()
 
 
 def test_names_that_score_alike_cost_the_logarithm_of_their_number() -> None:
-    assert loss_of([0.0] * 7) == pytest.approx(3 * math.log(2), abs=1e-5)
+    assert loss_of([0.0] * 7) == pytest.approx(3 * math.log(3), abs=1e-5)  # two names and none of them
 
 
 def test_a_name_counts_by_the_mean_of_its_tokens() -> None:
-    # "red" alone at 2 gives "red apple" 1 and "dog" 0: log(1 + e^-1) a layer.
-    assert loss_of([0, 0, 0, 2.0, 0, 0, 0]) == pytest.approx(3 * math.log(1 + math.exp(-1)), abs=1e-5)
+    # "red" alone at 2 gives "red apple" 1, "dog" and none 0: log(1 + 2 e^-1) a layer.
+    assert loss_of([0, 0, 0, 2.0, 0, 0, 0]) == pytest.approx(3 * math.log(1 + 2 * math.exp(-1)), abs=1e-5)
 
 
 def test_the_right_name_costs_little_and_a_wrong_one_much() -> None:
     assert loss_of([0, 0, 0, 9.0, 9.0, 0, 0]) < 0.01
     assert loss_of([0, 9.0, 0, 0, 0, 0, 0]) > 20
+
+
+def nothing_loss(logits: list[float], unnamed: list[float]) -> float:
+    """What a query costs that lies on something else than the red apple, in one layer beside the encoder's."""
+    boxes = torch.tensor([[[0.5, 0.5, 0.2, 0.2], [0.2, 0.2, 0.2, 0.2]]])
+    right = [0.0, 0, 0, 20, 20, 0, 0]
+    scores = torch.tensor([[right, logits]])
+    layers = LayerOutputs([scores], [boxes], scores, boxes)
+    targets = pad_targets([Targets(boxes[0, :1], NAMES[1:])], torch.ones(1, 7, dtype=torch.bool))
+    return naming_losses(layers, targets, [torch.tensor([unnamed])], NAMES, CriterionConfig()).item()
+
+
+def test_a_query_on_a_thing_that_nobody_named_says_no_name() -> None:
+    there = [0.2, 0.2, 0.2, 0.18]
+    assert nothing_loss([0.0] * 7, there) == pytest.approx(2 * math.log(3), abs=1e-5)
+    assert nothing_loss([-9.0] * 7, there) < 0.01
+    assert nothing_loss([0, 9.0, 0, 0, 0, 0, 0], there) > 10
+
+
+def test_a_query_on_nothing_or_on_a_named_thing_may_say_what_it_likes() -> None:
+    assert nothing_loss([0, 9.0, 0, 0, 0, 0, 0], [0.8, 0.8, 0.1, 0.1]) < 0.01
+    assert loss_of([0, 0, 0, 9.0, 9.0, 0, 0], [[0.5, 0.5, 0.2, 0.2]]) < 0.01
 
 
 def test_a_cell_that_answers_for_a_thing_names_it_too() -> None:
@@ -46,7 +70,7 @@ def test_a_cell_that_answers_for_a_thing_names_it_too() -> None:
         [Targets(torch.tensor([[0.5, 0.5, 0.2, 0.2]]), NAMES[1:])], torch.ones(1, 7, dtype=torch.bool)
     )
     loss = dense_naming_loss(DenseOutputs(logits, torch.full((1, 2, 4), 0.5), grid), targets, NAMES)
-    assert loss.item() == pytest.approx(math.log(1 + math.exp(-1)), abs=1e-5)
+    assert loss.item() == pytest.approx(math.log(1 + 2 * math.exp(-1)), abs=1e-5)
 
 
 def pointing_loss(scores: list[float], boxes: int = 1) -> float:
