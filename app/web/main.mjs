@@ -94,7 +94,7 @@ class Stage {
     this.examples = new Examples({ api });
     this.promptBox = new PromptBox({
       part, api, session, settings, say, memory: this.memory,
-      shown: () => this.desk.shapes.filter((shape) => shape.kind === "prediction").length,
+      shown: () => this.#countPredictions(),
       example: () => this.examples.of(this.#dataset, this.desk.image?.file_name),
       onFound: (imageIds) => this.#found(imageIds), onCategories: () => this.palette.reload(),
       onLeave: () => this.desk.over.focus({ preventScroll: true }),
@@ -266,6 +266,11 @@ class Stage {
     const active = document.activeElement;
     const typing = active && active !== document.body && takesKey(active, "A");
     if (!typing && (active === document.body || this.root.contains(active))) this.desk.over.focus({ preventScroll: true });
+  }
+
+  #countPredictions() {
+    const shown = this.desk.shapes.filter((shape) => shape.kind === "prediction").length;
+    return { shown, below: this.session.state.predictions.length - shown };
   }
 
   async #found(imageIds) {

@@ -13,7 +13,7 @@ export class PromptBox {
 
   /**
    * @param settings its `confidence` says below which score nothing is shown
-   * @param shown () how many predictions the open image shows
+   * @param shown () {shown, below} the confidence: how many predictions the open image has
    * @param example () the example that the open image is, or null
    * @param onFound (imageIds: Set) each time more images have been searched; resolves when they are shown
    * @param onCategories () when the prompt may have made new categories
@@ -171,11 +171,12 @@ export class PromptBox {
     else if (job.state === "stopped") this.say(`Stopped after ${counted(job.done, "image")}. What was found is kept.`, "info");
     else if (job.skipped?.length) this.say(leftOut(job.skipped.map(({ what, reason }) => `${what}: ${reason}`)), "error");
     else if (!asked) return;
-    else if (knowsNoPhotos(job, this.dataset)) this.say(ONLY_DRAWN_THINGS, "advice");
     else {
-      const shown = seen.size === 1 && seen.has(this.session.imageId) ? this.shown() : null;
-      const next = shown && document.activeElement === this.prompt ? " Esc, then Tab goes through them." : "";
-      this.say(`${foundText(job, asked, shown, this.settings.confidence)}${next}`, shown === 0 || !job.detections ? "advice" : "info");
+      const here = seen.size === 1 && seen.has(this.session.imageId) ? this.shown() : null;
+      const found = foundText(job, asked, here, this.settings.confidence);
+      const next = here?.shown && document.activeElement === this.prompt ? " Esc, then Tab goes through them." : "";
+      if (knowsNoPhotos(job, this.dataset)) this.say(`${found} ${ONLY_DRAWN_THINGS}`, "advice");
+      else this.say(found + next, here?.shown ? "info" : "advice");
     }
   }
 

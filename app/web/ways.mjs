@@ -44,14 +44,15 @@ export function sameQuestion(one, other) {
  *
  * @param job its last state; `detections` counts what was kept, however unsure
  * @param asked {task, prompt}
- * @param shown how many of them the open image shows, when it was the one searched; else null
+ * @param here {shown, below} the confidence on the open image, when it was the one searched; else null
  * @param confidence below which nothing is shown
  */
-export function foundText(job, asked, shown, confidence) {
+export function foundText(job, asked, here, confidence) {
   if (!job.detections) return nothingText(asked, job.done);
-  if (shown === null) return `Found ${counted(job.detections, "object")} on ${counted(job.done, "image")}.`;
-  if (shown) return asked.task === "refer" ? "Found the one that is meant." : `Found ${counted(shown, "object")}.`;
-  const hidden = asked.task === "refer" ? "what may fit" : counted(job.detections, "guess", "guesses");
+  if (!here) return `${counted(job.detections, "proposal")} on ${counted(job.done, "image")}; those above the confidence are shown.`;
+  if (here.shown) return asked.task === "refer" ? "Found the one that is meant." : `Found ${counted(here.shown, "object")}.`;
+  if (!here.below) return "What was found is labelled or rejected already.";
+  const hidden = asked.task === "refer" ? "what may fit" : counted(here.below, "guess", "guesses");
   return `Nothing above the confidence of ${confidence.toFixed(2)}. Lower it to see ${hidden}.`;
 }
 

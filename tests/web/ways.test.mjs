@@ -21,18 +21,20 @@ test("a way that a browser remembers wrongly is the first", () => {
 });
 
 test("an expression that nothing fits is told in its own words", () => {
-  assert.equal(foundText(job(0), LARGER, 0, 0.4), "Nothing here fits “the larger of the two cats”.");
+  const none = { shown: 0, below: 0 };
+  assert.equal(foundText(job(0), LARGER, none, 0.4), "Nothing here fits “the larger of the two cats”.");
   assert.equal(foundText(job(0, 40), LARGER, null, 0.4), "Nothing on these 40 images fits “the larger of the two cats”.");
-  assert.ok(foundText(job(0), { task: "refer", prompt: "😀".repeat(500) }, 0, 0.4).length < 200);
+  assert.ok(foundText(job(0), { task: "refer", prompt: "😀".repeat(500) }, none, 0.4).length < 200);
 });
 
 test("what is shown is counted, not what is only guessed", () => {
-  assert.equal(foundText(job(57), NAMES, 3, 0.4), "Found 3 objects.");
-  assert.equal(foundText(job(1), LARGER, 1, 0.4), "Found the one that is meant.");
-  assert.equal(foundText(job(57), NAMES, 0, 0.4), "Nothing above the confidence of 0.40. Lower it to see 57 guesses.");
-  assert.equal(foundText(job(1), LARGER, 0, 0.4), "Nothing above the confidence of 0.40. Lower it to see what may fit.");
-  assert.equal(foundText(job(57, 9), NAMES, null, 0.4), "Found 57 objects on 9 images.");
-  assert.equal(foundText(job(0), NAMES, 0, 0.4), "Nothing found. Try another word for it.");
+  assert.equal(foundText(job(57), NAMES, { shown: 3, below: 54 }, 0.4), "Found 3 objects.");
+  assert.equal(foundText(job(1), LARGER, { shown: 1, below: 0 }, 0.4), "Found the one that is meant.");
+  assert.equal(foundText(job(57), NAMES, { shown: 0, below: 57 }, 0.4), "Nothing above the confidence of 0.40. Lower it to see 57 guesses.");
+  assert.equal(foundText(job(1), LARGER, { shown: 0, below: 1 }, 0.4), "Nothing above the confidence of 0.40. Lower it to see what may fit.");
+  assert.equal(foundText(job(1), LARGER, { shown: 0, below: 0 }, 0.4), "What was found is labelled or rejected already.");
+  assert.equal(foundText(job(57, 9), NAMES, null, 0.4), "57 proposals on 9 images; those above the confidence are shown.");
+  assert.equal(foundText(job(0), NAMES, { shown: 0, below: 0 }, 0.4), "Nothing found. Try another word for it.");
 });
 
 test("an example is offered until it has been asked, however it was typed", () => {
