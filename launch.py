@@ -308,7 +308,7 @@ def _bench_options(sub: argparse.ArgumentParser) -> None:
         help="of ablations (ablations.jsonl) and starter-tuning (none): runs that are done, and not done again",
     )
     sub.add_argument(
-        "--images", type=_positive, default=400, metavar="N", help="starter: scenes to find things in (400)"
+        "--images", type=_positive, default=1200, metavar="N", help="starter: scenes to find things in (1200)"
     )
     sub.add_argument(
         "--detector",

@@ -24,6 +24,7 @@ SPEED_SIZE_HW = (360, 480)
 STREAM = 902_151_217  # training's scenes are drawn from pairs of small numbers, these from four of which this is one
 _LONGEST_PX = 480
 _CAST = 9  # concepts that a scene is drawn from; most come once, some twice
+_RENAMED = 100  # concepts asked for by an unseen synonym: few, so that each is shown often
 _KIN_SHOWN = 2  # things in a scene that share the noun with a held-out composition, and as many its colour or texture
 _NEAR_ASKED = 7  # of the prompt's names that share the noun, at most; the others share colour or texture
 _TINTS_ASKED = 28  # of the held-out ones: as many as there are shapes in a held-out colour
@@ -62,12 +63,14 @@ def by_name(seed: int, count: int) -> Iterator[Question]:
 
     Concepts are dealt like cards, so that each is shown about as often as any other.
     """
-    return _concept_questions(seed, 1, count, lambda concept: CONCEPTS[concept].name)
+    return _concept_questions(seed, 1, count, range(len(CONCEPTS)), lambda concept: CONCEPTS[concept].name)
 
 
 def by_unseen_synonym(seed: int, count: int) -> Iterator[Question]:
-    """As `by_name`, with every concept called by the synonym that training never says; those without one stay away."""
-    return _concept_questions(seed, 2, count, lambda concept: CONCEPTS[concept].unseen)
+    """As `by_name`, of some concepts drawn by the seed, each called by the synonym that training never says."""
+    renamed = [index for index, concept in enumerate(CONCEPTS) if concept.unseen]
+    drawn = sorted(_rng(seed, 2, 0).permutation(renamed)[:_RENAMED].tolist())
+    return _concept_questions(seed, 9, count, drawn, lambda concept: CONCEPTS[concept].unseen)
 
 
 def in_vain(seed: int, count: int) -> Iterator[Question]:
@@ -146,8 +149,9 @@ def _dealt(rng: Rng, cards: Sequence[int], count: int) -> Iterator[int]:
     return islice(endless(), count)
 
 
-def _concept_questions(seed: int, part: int, count: int, name_of: Callable[[int], str]) -> Iterator[Question]:
-    concepts = [concept for concept in range(len(CONCEPTS)) if name_of(concept)]
+def _concept_questions(
+    seed: int, part: int, count: int, concepts: Sequence[int], name_of: Callable[[int], str]
+) -> Iterator[Question]:
     for rng, scene in _concept_scenes(seed, part, count, concepts):
         shown = np.unique(scene.labels)
         absent = rng.permutation(np.setdiff1d(concepts, shown))[: NAMES - len(shown)]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from annotations.database import Store
 from annotations.importers.doors import import_path
@@ -34,7 +35,6 @@ from training.dataset import LabelledDataset, read_dataset, split_for_training
 from training.errors import TrainingError
 from training.job import TrainRequest, run_training
 from training.metrics.coco import evaluate_detector
-from training.starter.batches import SceneBatch
 from training.starter.calibration import calibrate_batch_norm
 from training.starter.export import export
 from training.starter.model import build_starter
@@ -194,8 +194,8 @@ def random_weights(source: Path, folder: Path, dataset: LabelledDataset, seed: i
     """A new checkpoint `folder` like `source`, tokenizer and image settings too, but without what it learnt."""
     starter = load_detector(source, device="cpu")
     model = build_starter(starter.model.config, seed)
-    photos = split_for_training(dataset, 0.2, seed).train[:_CALIBRATION_PHOTOS]
-    calibrate_batch_norm(model, (_pixels(starter, photo) for photo in photos))
+    images = split_for_training(dataset, 0.2, seed).train[:_CALIBRATION_PHOTOS]
+    calibrate_batch_norm(model, (_photo(starter, image) for image in images))
     folder.mkdir()
     with quiet_transformers():
         export(model, starter.tokenizer, folder, starter.preprocessing)
@@ -206,11 +206,16 @@ def _folder(benchmark: TuningBenchmark) -> Path:
     return STARTER if benchmark.detector == "starter" else find_folder(benchmark.detector)
 
 
-def _pixels(starter: GroundingDetector, photo: LabelledImage) -> SceneBatch:
-    picture = read_indexed(Path(photo.path), photo.width, photo.height)
-    pixels, _, _ = starter.preprocessing.resize_batch([picture])
-    nothing = torch.zeros(1, 0)
-    return SceneBatch(pixels, nothing.long(), nothing.bool(), [], None)
+@dataclass(frozen=True)
+class _Photo:
+    """A batch of one: (1, 3, H, W), normalised."""
+
+    pixels: Tensor
+
+
+def _photo(starter: GroundingDetector, image: LabelledImage) -> _Photo:
+    pixels, _, _ = starter.preprocessing.resize_batch([read_indexed(Path(image.path), image.width, image.height)])
+    return _Photo(pixels)
 
 
 def _read(output: Path | None) -> list[dict[str, Any]]:

@@ -1,16 +1,22 @@
 """Batch statistics for averaged weights."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from training.starter.batches import SceneBatch
+
+class Pictures(Protocol):
+    """A batch of which only the pictures are looked at."""
+
+    @property
+    def pixels(self) -> Tensor:
+        """(B, 3, H, W) float, normalised."""
 
 
 @torch.no_grad()
-def calibrate_batch_norm(model: Any, batches: Iterable[SceneBatch]) -> None:
+def calibrate_batch_norm(model: Any, batches: Iterable[Pictures]) -> None:
     """Give the batch norms of the backbone the mean statistics over `batches`, in place.
 
     Averaged weights do not have the statistics of the weights they average: with those of the last step a starter
