@@ -11,6 +11,7 @@ default threshold, of these the one it is surest of. Some minutes::
 """
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,25 +25,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from annotations.captions import CaptionText
-from common.boxes import iou
 from training.worlds.concepts import THINGS
 from training.worlds.expressions import expressions
 from training.worlds.relations import things_of
 from training.worlds.scenes import Scene, SceneRules, render_scene
 from training.worlds.sentences import placing
+from training.worlds.verdicts import Verdict, judged
 
 if TYPE_CHECKING:
-    import supervision as sv
-
     from engine.detector import Detector
 
 SIZE_HW = (480, 640)
 QUALITY = 90  # of the JPEG files
 TRIES = 30  # scenes that the detector looks at for each example
-SAME_IOU = 0.5  # a box that overlaps the true one less is another
-SURE = 0.5  # a score below this is not sure enough for a first impression; the page shows boxes from 0.4
-_ENOUGH = 0.8  # a score that need not be beaten
-_DOUBLES_IOU = 0.6  # as in the page
+_ENOUGH = Verdict(0, 0.8)  # need not be surpassed
 _MOST_SEEDS = 20_000
 _MOST_BYTES = 48_000  # of a picture: one with more details draws the eye to its background
 _CALM = 6.0  # mean steepness of a background, in levels of a colour
@@ -140,46 +136,30 @@ def right_answers(example: Example, scene: Scene) -> list[Answer] | None:
     return [Answer(example.prompt, thing.box)]
 
 
-def least_score(detector: "Detector", image: NDArray[np.uint8], row: dict[str, Any]) -> float:
-    """The lowest score of a fully right answer at the default threshold: each box once, and no other; else 0.
-
-    Args:
-        detector: what is asked.
-        image: (H, W, 3) uint8 RGB.
-        row: of examples.json: "task", "prompt" and "answers".
-    """
-    names, found = _asked(detector, image, row["task"], row["prompt"])
-    answers = row["answers"]
-    if len(found) != len(answers) or found.confidence is None:
-        return 0.0
-    truth = np.array([answer["xyxy"] for answer in answers], np.float32).reshape(-1, 4)
-    overlaps = iou(truth, found.xyxy.astype(np.float32))  # (answers, found)
-    same = np.array([[answer["name"] == name for name in names] for answer in answers])
-    fits = (overlaps >= SAME_IOU) & same
-    is_right = bool(fits.any(axis=0).all() and fits.any(axis=1).all())
-    return float(found.confidence.min()) if is_right else 0.0
-
-
 def write_examples(folder: Path) -> None:
     """Draw scenes/*.jpg and write examples.json into `folder`, by the seeds of the examples.json that is there."""
     content = json.loads((folder / "examples.json").read_text(encoding="utf-8"))
     _write(folder, {Path(row["file"]).stem: row["seed"] for row in content["images"]})
 
 
-def choose(example: Example, detector: "Detector", tries: int = TRIES) -> tuple[int, float]:
-    """The seed of the scene that the detector is surest of, and its least score; 0: it is not right about any."""
-    best, looked = (-1, -1.0), 0
+def choose(example: Example, detector: "Detector", tries: int = TRIES) -> tuple[int, Verdict]:
+    """The seed of the scene about which the detector is right and surest, or least wrong, and how right it is."""
+    best: tuple[Verdict, int] | None = None
+    looked = 0
     for seed in range(_MOST_SEEDS):
         scene = example_scene(example, seed)
         answers = right_answers(example, scene)
         if answers is None or not _is_calm(scene):
             continue
-        score = least_score(detector, scene.image, _row(example, seed, answers))
-        best = max(best, (seed, score), key=lambda pair: pair[1])
+        image = np.asarray(Image.open(io.BytesIO(_packed(scene))))  # as it will be shipped
+        verdict = judged(detector, image, _row(example, seed, answers))
+        best = max(best, (verdict, -seed)) if best else (verdict, -seed)
         looked += 1
-        if looked == tries or best[1] >= _ENOUGH:
+        if looked == tries or best[0] >= _ENOUGH:
             break
-    return best
+    if best is None:
+        raise ValueError(f"None of {_MOST_SEEDS} scenes shows what {example.prompt!r} asks for: ask something else.")
+    return -best[1], best[0]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -196,15 +176,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from engine.checkpoints import load_detector
 
     detector = load_detector(chosen.choose)
-    seeds, scores = {}, {}
+    seeds, verdicts = {}, []
     for example in EXAMPLES:
-        seeds[example.name], scores[example.name] = choose(example, detector, chosen.tries)
-        score = scores[example.name]
-        said = "not right" if score == 0 else f"right, least score {score:.2f}"
-        print(f"{example.name}: seed {seeds[example.name]}, {said}{'' if score >= SURE else ' (look at it)'}")
+        seeds[example.name], verdict = choose(example, detector, chosen.tries)
+        said = "right" if verdict.is_right else f"{-verdict.faults} faults"
+        print(f"{example.name}: seed {seeds[example.name]}, {said}, least score {verdict.least_score:.2f}", flush=True)
+        verdicts.append(verdict)
     _write(chosen.folder, seeds)
-    print(f"Wrote {len(EXAMPLES)} examples to {chosen.folder}.")
-    return 0 if all(scores.values()) else 1
+    right = sum(verdict.is_right for verdict in verdicts)
+    print(f"Wrote {len(EXAMPLES)} examples to {chosen.folder}; {right} of them are answered right.")
+    return 0 if right == len(EXAMPLES) else 1
 
 
 def _write(folder: Path, seeds: dict[str, int]) -> None:
@@ -218,7 +199,7 @@ def _write(folder: Path, seeds: dict[str, int]) -> None:
         answers = right_answers(example, scene)
         if answers is None:
             raise ValueError(f"Seed {seeds[example.name]} of {example.name!r} has no right answer now: use --choose.")
-        Image.fromarray(scene.image).save(scenes / f"{example.name}.jpg", quality=QUALITY, optimize=True)
+        (scenes / f"{example.name}.jpg").write_bytes(_packed(scene))
         rows.append(_row(example, seeds[example.name], answers))
     content = json.dumps({"images": rows}, indent=2) + "\n"
     (folder / "examples.json").write_text(content, encoding="utf-8")
@@ -233,21 +214,6 @@ def _row(example: Example, seed: int, answers: Sequence[Answer]) -> dict[str, An
         "seed": seed,
         "answers": [{"name": each.name, "xyxy": [round(side, 1) for side in each.xyxy]} for each in answers],
     }
-
-
-def _asked(detector: "Detector", image: NDArray[np.uint8], task: str, prompt: str) -> tuple[list[str], "sv.Detections"]:
-    """What the detector finds at its default threshold, each with its name."""
-    if task == "refer":
-        (found,) = detector.refer([image], [prompt])
-        return [prompt] * len(found), found
-    if task == "ground":
-        (found,) = detector.ground([image], [prompt])
-    else:
-        from engine.ontology import Ontology
-
-        (found,) = detector.detect([image], Ontology.from_prompt(prompt))
-    single = found.with_nms(_DOUBLES_IOU) if len(found) else found
-    return [str(name) for name in single.data.get("class_name", [])], single
 
 
 def _of_sentence(text: str, scene: Scene) -> list[Answer] | None:
@@ -282,8 +248,14 @@ def _is_calm(scene: Scene) -> bool:
     steepness = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)).max(axis=-1)
     if saturation[~near].mean() > _QUIET or steepness[~near].mean() > _CALM:
         return False
-    _, packed = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    return len(packed) <= _MOST_BYTES
+    return len(_packed(scene)) <= _MOST_BYTES
+
+
+def _packed(scene: Scene) -> bytes:
+    """The picture as a JPEG file."""
+    file = io.BytesIO()
+    Image.fromarray(scene.image).save(file, "JPEG", quality=QUALITY, optimize=True)
+    return file.getvalue()
 
 
 def _label(name: str) -> int:
