@@ -5,13 +5,18 @@ from pathlib import Path
 from engine.segmenters.base import Segmenter
 from engine.segmenters.grabcut import GrabCut
 
-DEFAULT = "grabcut"
+GRABCUT = "grabcut"
+STARTER = "starter"
+STARTER_FOLDER = Path(__file__).parents[1] / "weights" / "segmenter"
+DEFAULT = GRABCUT
 
 
 def load_segmenter(
     name_or_path: str | Path = DEFAULT, device: str = "auto", *, allow_download: bool = False
 ) -> Segmenter:
-    """GrabCut for "grabcut", the original SAM for a .pth file, SAM or SAM 2 for a folder or a hub id.
+    """GrabCut for "grabcut", the small SAM that comes along for "starter", any SAM or SAM 2 for a folder or a hub id.
+
+    A .pth file is read as an original SAM.
 
     Args:
         device: of the learned ones: "auto", "cpu", "cuda", "cuda:N" or "mps".
@@ -23,7 +28,7 @@ def load_segmenter(
         EngineError: this machine has no such device.
     """
     # The learned ones are imported here: they cost seconds that a page with GrabCut need not wait for.
-    if str(name_or_path) == DEFAULT:
+    if str(name_or_path) == GRABCUT:
         return GrabCut()
     path = Path(name_or_path).expanduser()
     if path.suffix in (".pth", ".pt"):
@@ -32,4 +37,6 @@ def load_segmenter(
         return load_sam(path, device=device)
     from engine.segmenters.sam_transformers import load_transformers_sam
 
+    if str(name_or_path) == STARTER:
+        return load_transformers_sam(STARTER_FOLDER, device=device, name=STARTER)
     return load_transformers_sam(name_or_path, device=device, allow_download=allow_download)
