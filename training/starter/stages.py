@@ -77,7 +77,8 @@ FULL = StageConfig(
     learning_rate=8e-4,
     backbone_rate=5e-4,
     seed=1,
-    batches=BatchRules(scene=_SCENE),
+    criterion=CriterionConfig(iou_aware=True, gamma=1.0),  # presses harder on names that are wrong, and on second boxes
+    batches=BatchRules(longest=(224, 256, 288, 320, 320), scene=_SCENE),
 )
 
 
