@@ -124,6 +124,10 @@ def test_an_export_or_a_labelling_without_any_original_fails_and_still_lists_why
         assert answer.returncode == 1
         assert [row["what"] for row in json.loads(answer.stdout)["skipped"]] == ["a.png"]
         assert "put the originals back" in answer.stderr
+    answer = launch("label", "--task", "refer", *dataset)
+    assert (answer.returncode, answer.stderr) == (1, "--task refer needs a text: give it with --prompt.\n")
+    answer = launch("label", "--task", "ground", "--prompt", " . ", *dataset)
+    assert (answer.returncode, answer.stderr.count("\n")) == (1, 1)
 
 
 def test_what_the_command_line_accepts_can_be_undone_on_the_page(tmp_path: Path) -> None:
