@@ -101,7 +101,11 @@ class StarterForward:
             image, features = self._encoder_layer(layer, image, position, replace(text, features=features), grid)
         logits, box_logits = self._proposals(image, features, text.mask, grid)
         references = box_logits.detach().sigmoid()
-        layer_logits, layer_boxes = self._decode(image, replace(text, features=features), references, grid)
+        # In bf16 two queries on one thing look the same to each other, and both answer for it.
+        with torch.autocast(pixels.device.type, enabled=False):
+            layer_logits, layer_boxes = self._decode(
+                image.float(), replace(text, features=features.float()), references, grid
+            )
         return LayerOutputs(layer_logits, layer_boxes, logits, box_logits.sigmoid())
 
     def _text(self, input_ids: Tensor, text_mask: Tensor) -> Text:
