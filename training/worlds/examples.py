@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 SIZE_HW = (480, 640)
 QUALITY = 90  # of the JPEG files
-TRIES = 30  # scenes that the detector looks at for each example
+TRIES = 20  # scenes that the detector looks at for each example
 _ENOUGH = Verdict(0, 0.8)  # need not be surpassed
 _MOST_SEEDS = 20_000
 _MOST_BYTES = 48_000  # of a picture: one with more details draws the eye to its background
 _CALM = 6.0  # mean steepness of a background, in levels of a colour
-_QUIET = 140  # mean saturation of a background, of 255
+_QUIET = 120  # mean saturation of a background, of 255
 _DRAWS = 16  # of a sentence, until it is the one that is wanted
 
 _RULES = SceneRules(
