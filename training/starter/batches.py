@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from training.starter.casting import Cast
 from training.starter.prompts import PromptWriter, TrainingPrompt
-from training.starter.texts import normalised, written_text
+from training.starter.texts import WrittenText, normalised, written_text
 from training.targets import Targets
 from training.worlds import CONCEPTS, Scene, SceneRules, render_scene
 from training.worlds.relations import TextRules, relation_scene, scene_texts, things_of
@@ -37,7 +37,8 @@ class SceneBatch:
         text_mask: bool, of the same shape, false where padded.
         targets: one per scene, only of the things that its text names.
         unnamed: for each scene (N, 4) cxcywh in [0, 1] of the things that a shared prompt does not name.
-        names: (K, T) bool, the tokens of each phrase of the shared prompt; None with a text for each.
+        names: (K, T) bool, the tokens of each phrase of the shared prompt; with a text for each scene one such tensor
+            for each, as wide as its text.
     """
 
     pixels: Tensor
@@ -45,7 +46,7 @@ class SceneBatch:
     text_mask: Tensor
     targets: list[Targets]
     unnamed: list[Tensor]
-    names: Tensor | None
+    names: Tensor | list[Tensor]
 
     def to(self, device: torch.device) -> "SceneBatch":
         """The same batch on another device."""
@@ -57,7 +58,7 @@ class SceneBatch:
             self.text_mask.to(device),
             [targets.to(device) for targets in self.targets],
             [boxes.to(device) for boxes in self.unnamed],
-            None if self.names is None else self.names.to(device),
+            self.names.to(device) if isinstance(self.names, Tensor) else [names.to(device) for names in self.names],
         )
 
 
@@ -128,16 +129,21 @@ class SceneBatches(Dataset[SceneBatch]):
     def _told(self, rng: Rng, size_hw: tuple[int, int]) -> SceneBatch:
         """Each scene comes with several texts, so that the same picture is answered in several ways."""
         images: list[NDArray[np.uint8]] = []
-        texts: list[tuple[Tensor, Targets]] = []
+        texts: list[WrittenText] = []
         while len(images) < self.rules.scenes:
             scene = relation_scene(rng, size_hw)
             told = scene_texts(rng, things_of(scene), _TEXTS)
             for place in rng.permutation(len(told))[: self.rules.texts].tolist():
                 images.append(scene.image)
                 texts.append(written_text(told[place], self.prompts.tokenizer, size_hw))
-        input_ids = pad_sequence([ids for ids, _ in texts], batch_first=True)
+        input_ids = pad_sequence([text.input_ids for text in texts], batch_first=True)
         return SceneBatch(
-            pixels_of(np.stack(images)), input_ids, input_ids > 0, [targets for _, targets in texts], [], None
+            pixels_of(np.stack(images)),
+            input_ids,
+            input_ids > 0,
+            [text.targets for text in texts],
+            [],
+            [text.phrases for text in texts],
         )
 
 

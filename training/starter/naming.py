@@ -55,6 +55,32 @@ def dense_naming_loss(outputs: DenseOutputs, targets: PaddedTargets, names: Tens
     return _cross_entropy(chosen, wanted, names) / max(len(chosen), 1)
 
 
+def phrase_losses(
+    layers: LayerOutputs, targets: PaddedTargets, phrases: Sequence[Tensor], config: CriterionConfig
+) -> Tensor:
+    """Cross-entropy between the phrases of each image's own text and "none of them", summed over layers.
+
+    The words of a sentence see each other, so that "a crab" says dolphin, too, in "a crab below a dolphin", until
+    something sets the two against each other.
+
+    Args:
+        layers: predictions for B images, Q queries and T tokens.
+        targets: each box meant by at least one phrase of its image.
+        phrases: for each image (P, T) bool, or as wide as its own text.
+        config: prices of the match.
+    """
+    total = targets.boxes.new_zeros(())
+    for logits, _, found in _matched(layers, targets, config):
+        for image, spans in enumerate(phrases):
+            own = found.image == image
+            if len(spans) and bool(own.any()):
+                width = spans.shape[1]
+                positive = targets.positive_map[image, found.target[own], :width]
+                chosen = logits[image, found.query[own], :width]
+                total = total + _cross_entropy(chosen, positive, spans) / targets.total
+    return total
+
+
 def pointing_losses(layers: LayerOutputs, targets: PaddedTargets, config: CriterionConfig) -> Tensor:
     """Cross-entropy between the queries of an image whose text means one box, mean over them, summed over layers.
 

@@ -17,7 +17,7 @@ from training.starter.batches import BatchRules, SceneBatch, SceneBatches, load
 from training.starter.casting import CastRules
 from training.starter.forward import StarterForward
 from training.starter.model import let_queries_see_neighbours, start_encoder_as_identity
-from training.starter.naming import dense_naming_loss, naming_losses, pointing_losses
+from training.starter.naming import dense_naming_loss, naming_losses, phrase_losses, pointing_losses
 from training.starter.prompts import PromptRules, PromptWriter
 from training.targets import PaddedTargets, pad_targets
 from training.worlds import SceneRules
@@ -36,7 +36,7 @@ class StageConfig:
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
     average_decay: float = 0.998
-    naming: float = 2.0  # weight of `naming_losses`, with a prompt that all share
+    naming: float = 2.0  # weight of `naming_losses` and, with a text for each, of `phrase_losses`
     pointing: float = 0.5  # weight of `pointing_losses`, with a text for each
     bfloat16: bool = True  # matrix products and convolutions in bf16; weights, boxes and losses stay fp32
     seed: int = 0
@@ -161,7 +161,7 @@ def _dense_losses(forward: StarterForward, batch: SceneBatch, config: StageConfi
     outputs = forward.dense(batch.pixels, batch.input_ids, batch.text_mask)
     targets = _padded(batch)
     losses = dense_loss(outputs, targets, config.criterion)
-    if batch.names is not None:
+    if isinstance(batch.names, Tensor):
         losses["naming"] = config.naming * dense_naming_loss(outputs, targets, batch.names)
     return losses
 
@@ -170,10 +170,12 @@ def _full_losses(forward: StarterForward, batch: SceneBatch, config: StageConfig
     layers = forward(batch.pixels, batch.input_ids, batch.text_mask)
     targets = _padded(batch)
     losses: LossTerms = GroundingCriterion(config.criterion)(layers, targets, targets.judged)
-    if batch.names is None:
-        losses["pointing"] = config.pointing * pointing_losses(layers, targets, config.criterion)
+    if isinstance(batch.names, Tensor):
+        naming = naming_losses(layers, targets, batch.unnamed, batch.names, config.criterion)
     else:
-        losses["naming"] = config.naming * naming_losses(layers, targets, batch.unnamed, batch.names, config.criterion)
+        naming = phrase_losses(layers, targets, batch.names, config.criterion)
+        losses["pointing"] = config.pointing * pointing_losses(layers, targets, config.criterion)
+    losses["naming"] = config.naming * naming
     return losses
 
 

@@ -1,5 +1,7 @@
 """Captions and expressions about a rendered scene, as training reads them."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
@@ -11,10 +13,23 @@ from training.captions import boxes_once, phrase_map
 from training.targets import Targets
 
 
-def written_text(
-    caption: CaptionText, tokenizer: PreTrainedTokenizerBase, size_hw: tuple[int, int]
-) -> tuple[Tensor, Targets]:
-    """Token ids (T,) of a text with its '.', and the boxes it means; a box that several phrases mean is one target."""
+@dataclass(frozen=True)
+class WrittenText:
+    """A text about one scene.
+
+    Attributes:
+        input_ids: (T,) long, with [CLS], [SEP] and a '.'.
+        targets: the boxes it means; a box that several phrases mean is one target.
+        phrases: (P, T) bool, the tokens of each phrase that means something.
+    """
+
+    input_ids: Tensor
+    targets: Targets
+    phrases: Tensor
+
+
+def written_text(caption: CaptionText, tokenizer: PreTrainedTokenizerBase, size_hw: tuple[int, int]) -> WrittenText:
+    """The text as training reads it."""
     boxes, meanings = boxes_once(caption)
     spans = [span for phrase in caption.phrases for span in phrase.spans]
     prompt = encode(f"{caption.text}.", spans, tokenizer)
@@ -22,7 +37,7 @@ def written_text(
     positive_map = torch.zeros(len(boxes), len(prompt.input_ids), dtype=torch.bool)
     for row, phrases in enumerate(meanings):
         positive_map[row] = tokens[phrases].any(0)
-    return torch.tensor(prompt.input_ids), Targets(normalised(boxes, size_hw), positive_map)
+    return WrittenText(torch.tensor(prompt.input_ids), Targets(normalised(boxes, size_hw), positive_map), tokens)
 
 
 def normalised(boxes_xyxy: Boxes, size_hw: tuple[int, int]) -> Tensor:

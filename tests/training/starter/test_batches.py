@@ -62,7 +62,7 @@ def test_a_batch_has_one_prompt_or_a_text_for_each_scene() -> None:
     for batch in load(batches(end=12), workers=0):
         rows.add(len(batch.input_ids))
         assert batch.input_ids.shape == batch.text_mask.shape
-        assert (batch.names is None) == (len(batch.input_ids) > 1)
+        assert isinstance(batch.names, list) == (len(batch.input_ids) > 1)
         assert (batch.input_ids[~batch.text_mask] == 0).all()
         for targets, mask in zip(batch.targets, batch.text_mask.expand(4, -1), strict=True):
             width = targets.positive_map.shape[1]

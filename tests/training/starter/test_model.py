@@ -38,7 +38,7 @@ def test_queries_at_the_same_place_attract_each_other(starter: Any) -> None:
 @torch.no_grad()
 def test_calibrated_statistics_are_the_mean_of_what_was_seen(starter: Any) -> None:
     seen = [torch.randn(4, 3, 64, 64) * scale for scale in (1.0, 3.0)]
-    batches = [SceneBatch(pixels, torch.zeros(1, 1), torch.ones(1, 1).bool(), [], [], None) for pixels in seen]
+    batches = [SceneBatch(pixels, torch.zeros(1, 1), torch.ones(1, 1).bool(), [], [], []) for pixels in seen]
     conv_encoder = starter.model.backbone.conv_encoder.model
     stem = conv_encoder.embedder.embedder
     wanted = torch.stack([stem.convolution(pixels).mean((0, 2, 3)) for pixels in seen]).mean(0)

@@ -10,7 +10,7 @@ from torch import Tensor
 from training.criterion import CriterionConfig
 from training.dense import CellGrid, DenseOutputs
 from training.layer_outputs import LayerOutputs
-from training.starter.naming import dense_naming_loss, naming_losses, pointing_losses
+from training.starter.naming import dense_naming_loss, naming_losses, phrase_losses, pointing_losses
 from training.targets import Targets, pad_targets
 
 # [CLS] dog . red apple . [SEP]
@@ -71,6 +71,17 @@ def test_a_cell_that_answers_for_a_thing_names_it_too() -> None:
     )
     loss = dense_naming_loss(DenseOutputs(logits, torch.full((1, 2, 4), 0.5), grid), targets, NAMES)
     assert loss.item() == pytest.approx(math.log(1 + 2 * math.exp(-1)), abs=1e-5)
+
+
+def test_the_phrases_of_a_sentence_are_set_against_each_other() -> None:
+    """One image is told "dog ... red apple" of its red apple; the other has no text that means anything."""
+    box = torch.tensor([[[0.5, 0.5, 0.2, 0.2]]]).expand(2, 1, 4)
+    scores = torch.tensor([[[0, 0, 0, 2.0, 0, 0, 0]], [[9.0] * 7]])
+    layers = LayerOutputs([scores], [box], scores, box)
+    told = [Targets(box[0], NAMES[1:]), Targets(torch.zeros(0, 4), torch.zeros(0, 7, dtype=torch.bool))]
+    targets = pad_targets(told, torch.ones(2, 7, dtype=torch.bool))
+    loss = phrase_losses(layers, targets, [NAMES, NAMES[:0]], CriterionConfig())
+    assert loss.item() == pytest.approx(2 * math.log(1 + 2 * math.exp(-1)), abs=1e-5)
 
 
 def pointing_loss(scores: list[float], boxes: int = 1) -> float:
