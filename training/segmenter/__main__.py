@@ -22,7 +22,9 @@ from training.segmenter.course import (
 )
 from training.segmenter.export import export
 from training.segmenter.model import enlarge
+from training.segmenter.places import learn_places
 
+_PLACES_STEPS = 800
 _PRINT_EVERY = 50  # steps
 
 
@@ -53,11 +55,21 @@ def _train(work: Path, coarse: CourseConfig, fine: CourseConfig, save_every: int
     state = _taken_up(work, fine)
     if not state.step:
         first = _taken_up(work, coarse)
+        if not first.step:
+            _learn_places(first)
         _run(work, first, save_every)
         with first.average.applied():
             enlarge(first.model, state.model)
+        state.head.load_state_dict(first.head.state_dict())
         state.average = averaged(state.model, fine)
     _run(work, state, save_every)
+
+
+def _learn_places(state: CourseState) -> None:
+    for step, dice in enumerate(learn_places(state.model, _PLACES_STEPS, state.config.seed), start=1):
+        if step % _PRINT_EVERY == 0:
+            print(f"places {step}/{_PLACES_STEPS} dice {dice:.3f}", flush=True)
+    state.average = averaged(state.model, state.config)
 
 
 def _taken_up(work: Path, config: CourseConfig) -> CourseState:

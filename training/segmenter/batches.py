@@ -61,11 +61,13 @@ class MaskBatch:
 
     Attributes:
         pixels: (B, 3, S, S) float, normalised, padded with 0 at the right and below.
+        owners: (B, m, m) long, whose each cell of the logits is, 0 for nobody's.
         by_box: prompts with a box.
         by_clicks: prompts of points alone.
     """
 
     pixels: Tensor
+    owners: Tensor
     by_box: Asked
     by_clicks: Asked
 
@@ -96,7 +98,7 @@ class MaskBatches(Dataset[MaskBatch]):
                 pictures.append(picture)
                 prompts.append(asked)
         pixels, masks = _padded(pictures, rules.size.side), [_cells(picture, rules.size) for picture in pictures]
-        return MaskBatch(pixels, _by_box(prompts, masks, corrected), _by_clicks(prompts, masks))
+        return MaskBatch(pixels, _owners(masks), _by_box(prompts, masks, corrected), _by_clicks(prompts, masks))
 
 
 def load(batches: MaskBatches, workers: int = 1) -> Iterator[MaskBatch]:
@@ -144,11 +146,16 @@ def _cells(picture: OwnedPicture, size: SegmenterSize) -> dict[int, NDArray[np.f
     owner = np.zeros((size.side, size.side), np.uint8)
     owner[: picture.owner.shape[0], : picture.owner.shape[1]] = picture.owner
     shares = {}
-    for thing in np.unique(picture.owner).tolist():
+    for thing in np.unique(owner).tolist():
         mask = cv2.compare(owner, float(thing), cv2.CMP_EQ)
         small = cv2.resize(mask, (size.mask_side, size.mask_side), interpolation=cv2.INTER_AREA)
         shares[thing] = small.astype(np.float32) / 255
     return shares
+
+
+def _owners(masks: list[dict[int, NDArray[np.float32]]]) -> Tensor:
+    numbered = [np.array(list(of))[np.argmax(np.stack(list(of.values())), 0)] for of in masks]
+    return torch.from_numpy(np.stack(numbered).astype(np.int64))
 
 
 def _by_box(prompts: list[PicturePrompts], masks: list[dict[int, NDArray[np.float32]]], corrected: bool) -> Asked:

@@ -13,8 +13,10 @@ from common.publish import published_file
 from training.ema import AveragedWeights
 from training.errors import TrainingDiverged
 from training.segmenter.batches import Asked, MaskBatch, MaskBatches, MaskBatchRules, load
+from training.segmenter.edges import EdgeHead, edge_loss
 from training.segmenter.loss import MaskLossWeights, mask_losses
 from training.segmenter.model import SegmenterSize, build_segmenter
+from training.segmenter.optimizers import Optimizers, optimizers_of, set_rate
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,14 @@ class CourseConfig:
     name: str  # of its file
     steps: int
     learning_rate: float = 1e-3  # of AdamW, for convolutions, biases, norms and embeddings
-    matrix_rate: float = 2e-3  # of Muon, for matrices
+    matrix_rate: float = 1.5e-3  # of Muon, for matrices
     warmup: int = 200  # steps
     flat: float = 0.25  # part of the steps before the rate falls along a cosine to 1 %
     weight_decay: float = 0.02
     clip_norm: float = 1.0
     average_decay: float = 0.997
     clicks: float = 0.5  # weight of prompts of points alone
+    edges: float = 1.0  # weight of `edge_loss`
     bfloat16: bool = True  # matrix products and convolutions in bf16; weights and losses stay fp32
     seed: int = 0
     batches: MaskBatchRules = field(default_factory=MaskBatchRules)
@@ -65,15 +68,25 @@ class CourseState:
 
     config: CourseConfig
     model: Any
+    head: EdgeHead
     average: AveragedWeights
-    optimizers: tuple[torch.optim.Optimizer, ...]
+    optimizers: Optimizers
     step: int = 0
 
 
 def begin(config: CourseConfig) -> CourseState:
     """A course at its first step, with fresh weights."""
     model = build_segmenter(config.batches.size, config.seed)
-    return CourseState(config, model, averaged(model, config), _optimizers(config, _learning(model)))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        head = EdgeHead(config.batches.size.decoder_width)
+    optimizers = optimizers_of(
+        _learning(model) | dict(head.named_parameters()),
+        rate=config.learning_rate,
+        matrix_rate=config.matrix_rate,
+        weight_decay=config.weight_decay,
+    )
+    return CourseState(config, model, head, averaged(model, config), optimizers)
 
 
 def averaged(model: Any, config: CourseConfig) -> AveragedWeights:
@@ -93,14 +106,11 @@ def run(state: CourseState, workers: int = 1) -> Iterator[Progress]:
         FontMissing: scenes cannot be drawn.
     """
     config, model = state.config, state.model
-    parameters = list(_learning(model).values())
+    parameters = [*_learning(model).values(), *state.head.parameters()]
     model.train()
     for batch in load(MaskBatches(config.batches, config.seed, state.step, config.steps), workers):
-        rate = config.rate(state.step)
-        for optimizer in state.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["base_rate"] * rate
-        losses = _losses(model, batch, config)
+        set_rate(state.optimizers, config.rate(state.step))
+        losses = _losses(state, batch)
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
             raise TrainingDiverged(f"Loss is {total.item():g} at step {state.step}. Lower the learning rate.")
@@ -119,6 +129,7 @@ def save_state(state: CourseState, path: Path) -> None:
     content = {
         "step": state.step,
         "model": state.model.state_dict(),
+        "head": state.head.state_dict(),
         "average": state.average.values,
         "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
     }
@@ -130,6 +141,7 @@ def load_state(state: CourseState, path: Path) -> None:
     """Put a saved course into a fresh one of the same size, in place; it may have another number of steps to go."""
     content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     state.model.load_state_dict(content["model"])
+    state.head.load_state_dict(content["head"])
     for name, value in state.average.values.items():
         value.copy_(content["average"][name])
     for optimizer, values in zip(state.optimizers, content["optimizers"], strict=True):
@@ -137,14 +149,17 @@ def load_state(state: CourseState, path: Path) -> None:
     state.step = content["step"]
 
 
-def _losses(model: Any, batch: MaskBatch, config: CourseConfig) -> dict[str, Tensor]:
+def _losses(state: CourseState, batch: MaskBatch) -> dict[str, Tensor]:
+    model, config = state.model, state.config
     with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
         embeddings = model.vision_encoder(batch.pixels).last_hidden_state
+        edges = state.head(embeddings)
     by_box = _answer(model, embeddings, batch.by_box, config)
     by_clicks = _answer(model, embeddings, batch.by_clicks, config)
     losses = mask_losses(*by_box, batch.by_box.masks, config.weights)
     clicked = mask_losses(*by_clicks, batch.by_clicks.masks, config.weights)
-    return losses | {f"click_{name}": config.clicks * value for name, value in clicked.items()}
+    losses |= {f"click_{name}": config.clicks * value for name, value in clicked.items()}
+    return losses | {"edges": config.edges * edge_loss(edges, batch.owners)}
 
 
 def _answer(model: Any, embeddings: Tensor, asked: Asked, config: CourseConfig) -> tuple[Tensor, Tensor]:
@@ -156,25 +171,3 @@ def _answer(model: Any, embeddings: Tensor, asked: Asked, config: CourseConfig) 
     with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
         logits, scores = model.mask_decoder(embeddings, places, sparse, dense, multimask_output=ambiguous)
     return logits, scores
-
-
-def _optimizers(config: CourseConfig, learning: dict[str, nn.Parameter]) -> tuple[torch.optim.Optimizer, ...]:
-    """Muon for the matrices inside, which needs a third of AdamW's steps here; AdamW for all else."""
-    inside = {name: value for name, value in learning.items() if value.ndim == 2 and "embed" not in name}
-    matrices = [value for name, value in inside.items() if "token" not in name.split(".")[1]]
-    chosen = {id(value) for value in matrices}
-    others = [value for value in learning.values() if id(value) not in chosen]
-    muon = torch.optim.Muon(
-        [{"params": matrices, "base_rate": config.matrix_rate}],
-        lr=config.matrix_rate,
-        weight_decay=config.weight_decay,
-        adjust_lr_fn="match_rms_adamw",
-    )
-    adam = torch.optim.AdamW(
-        [{"params": others, "base_rate": config.learning_rate}],
-        lr=config.learning_rate,
-        weight_decay=0.0,
-        betas=(0.9, 0.98),
-        fused=True,
-    )
-    return muon, adam

@@ -9,7 +9,7 @@ from training.worlds.textures import Rng
 
 _SMALLEST_PX = 60  # seen of a thing that is asked for
 _LOOSE = (0.02, 0.1)  # deviation of a box's edges as part of its side: drawn with care, drawn in haste
-_LOOSEST_PX = 6.0
+_LOOSEST = 0.02  # of the picture's longer side
 _NEAR = 0.35  # of the box's side: how far outside it a click beside the thing falls
 
 
@@ -72,7 +72,8 @@ def _extent(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 def _loose(rng: Rng, extent: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     sides = np.tile(extent[2:] - extent[:2], 2)
-    moved = extent + np.clip(rng.normal(0, rng.choice(_LOOSE), 4) * sides, -_LOOSEST_PX, _LOOSEST_PX)
+    most = _LOOSEST * max(shape)
+    moved = extent + np.clip(rng.normal(0, rng.choice(_LOOSE), 4) * sides, -most, most)
     box: NDArray[np.float32] = np.clip(moved, 0, np.tile(shape[1::-1], 2)).astype(np.float32)
     return box
 

@@ -1,5 +1,6 @@
 """The training of the starter segmenter, a few steps of it."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from tests.training.segmenter.tiny import TINY, tiny_rules
 from tests.training.worlds.font import needs_font
 from training.segmenter.__main__ import main
 from training.segmenter.course import CourseConfig, CourseState, begin, load_state, run, save_state
-from training.segmenter.model import build_segmenter, enlarge
+from training.segmenter.edges import edge_loss
+from training.segmenter.model import SegmenterSize, build_segmenter, enlarge
+from training.segmenter.places import learn_places
 
 pytestmark = needs_font
 
@@ -30,7 +33,7 @@ def test_the_loss_of_what_is_asked_falls() -> None:
 
 def test_boxes_and_clicks_are_both_taught() -> None:
     (progress,) = run(begin(config(1)), workers=0)
-    assert set(progress.losses) == {"cells", "dice", "iou", "click_cells", "click_dice", "click_iou"}
+    assert set(progress.losses) == {"cells", "dice", "iou", "click_cells", "click_dice", "click_iou", "edges"}
 
 
 def test_a_course_taken_up_again_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
@@ -74,3 +77,25 @@ def test_the_rate_warms_up_stays_and_falls() -> None:
 def test_an_export_without_a_training_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path), "--export", str(tmp_path / "weights")]) == 1
     assert "Train with `python -m training.segmenter" in capsys.readouterr().err
+
+
+def test_places_are_learnt_without_any_picture() -> None:
+    model = build_segmenter(SegmenterSize(side=96, layers=1, everywhere=()))
+    before = model.vision_encoder.patch_embed.projection.weight.clone()
+    dice = list(learn_places(model, 140, seed=0))
+    assert sum(dice[-10:]) < 0.9 * sum(dice[:10])
+    torch.testing.assert_close(model.vision_encoder.patch_embed.projection.weight, before, rtol=0, atol=0)
+
+
+def test_edges_are_told_by_an_embedding_that_knows_them() -> None:
+    owners = torch.zeros(1, 8, 8, dtype=torch.long)
+    owners[:, :, 4:] = 1
+    blind, sure = torch.zeros(1, 9, 8, 8), torch.full((1, 9, 8, 8), -20.0)
+    sure[:, 0, :, 3] = 20  # the neighbour to the right is another's only at the border
+    sure[:, 2, :, 1:4] = 20  # 3 to the right
+    sure[:, 4, :, 2:4] = 20  # 2 down and 2 to the right
+    sure[:, 5, :, 4:6] = 20  # 2 down and 2 to the left
+    sure[:, 6, :, 0:4] = 20  # 7 to the right: only the first column has such a neighbour
+    sure[:, 8, :, 4:] = 20  # a thing
+    assert edge_loss(sure, owners) < 1e-4
+    assert edge_loss(blind, owners) == pytest.approx(math.log(2), abs=1e-4)
