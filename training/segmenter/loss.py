@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_FAR = 0.01  # weight of cells far from the thing
+_FAR = 0.1  # weight of cells far from the thing
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def mask_losses(logits: Tensor, scores: Tensor, truth: Tensor, weights: MaskLoss
     # A thing is a small part of its picture: over all of it "nothing" has a low loss, and training stays there.
     near = _near(truth)[:, :, None]
     entropy = F.binary_cross_entropy_with_logits(logits, answers, reduction="none")
-    cells = (near * entropy).sum((-2, -1)) / near.sum((-2, -1))
+    cells = (near * entropy).sum((-2, -1)) / (near == 1).sum((-2, -1)).clamp(min=16)
     probabilities = logits.sigmoid()
     overlap = (probabilities * answers).sum((-2, -1))
     dice = 1 - (2 * overlap + 1) / (probabilities.sum((-2, -1)) + answers.sum((-2, -1)) + 1)

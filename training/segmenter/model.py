@@ -42,8 +42,7 @@ class SegmenterSize:
 def segmenter_config(size: SegmenterSize) -> SamConfig:
     """The same in transformers' terms.
 
-    Without relative positions, which cost a third of the encoder's time; ReLU, because the gradient of GELU in
-    bfloat16 is slow on CPUs.
+    Without relative positions, for speed; ReLU, because the gradient of GELU in bfloat16 is slow on CPUs.
     """
     vision = SamVisionConfig(
         hidden_size=size.width,

@@ -15,9 +15,9 @@ from training.worlds.sprites import Picture
 from training.worlds.textures import Rng
 
 _RULES = SceneRules(clutter_share=0.3, backdrop_share=0.3, light_share=0.5, blur_share=0.3, jpeg_share=0.3)
-_FEWEST, _MOST = 3, 13
-_SMALLEST, _LARGEST = 0.07, 0.95  # of the picture's longer side
-_SMALLEST_PX = 8
+_FEWEST, _MOST = 3, 15
+_SMALLEST, _LARGEST = 0.03, 0.95  # of the picture's longer side
+_SMALLEST_PX = 5
 
 
 @dataclass(frozen=True)

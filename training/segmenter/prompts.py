@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from training.worlds.textures import Rng
 
-_SMALLEST_PX = 60  # seen of a thing that is asked for
+_SMALLEST_PX = 20  # seen of a thing that is asked for
 _LOOSE = (0.02, 0.1)  # deviation of a box's edges as part of its side: drawn with care, drawn in haste
 _LOOSEST = 0.02  # of the picture's longer side
 _NEAR = 0.35  # of the box's side: how far outside it a click beside the thing falls
