@@ -57,7 +57,7 @@ _SCENE = SceneRules(backdrop_share=0)  # prompts name shapes: none may stand beh
 
 DENSE = StageConfig(
     "dense",
-    steps=6000,
+    steps=10000,
     learning_rate=2e-3,
     backbone_rate=2e-3,
     prompts=PromptRules(names=(72,), caption_share=0.0, cast=CastRules(synonym_share=0.15)),
@@ -73,7 +73,7 @@ DENSE = StageConfig(
 )
 FULL = StageConfig(
     "full",
-    steps=12000,
+    steps=7000,
     learning_rate=8e-4,
     backbone_rate=5e-4,
     seed=1,

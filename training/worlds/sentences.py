@@ -25,7 +25,7 @@ class _Sentence:
 
     def say(self, words: str) -> Span:
         """Add words behind a space; returns where they stand."""
-        if self.text and not words.startswith(","):
+        if self.text and not words.startswith((",", ".")):
             self.text += " "
         start = len(self.text)
         self.text += words
@@ -52,6 +52,20 @@ def listing(rng: Rng, things: Sequence[Thing]) -> CaptionText | None:
         if place:
             sentence.say("and" if place == len(order) - 1 else ",")
         _say_group(rng, sentence, groups[index])
+    return sentence.caption()
+
+
+def counting(rng: Rng, things: Sequence[Thing]) -> CaptionText | None:
+    """All that is there, a sentence for each noun: "two red crabs. a dolphin"; None where more than six are alike."""
+    nouns = sorted({thing.description.noun for thing in things})
+    groups = [fitting(Description(noun), things) for noun in nouns]
+    if not groups or max(map(len, groups)) > _MOST:
+        return None
+    sentence = _Sentence()
+    for place, index in enumerate(rng.permutation(len(groups)).tolist()):
+        if place:
+            sentence.say(".")
+        sentence.mean(groups[index], sentence.say(counted(_common(groups[index]), len(groups[index]))))
     return sentence.caption()
 
 
