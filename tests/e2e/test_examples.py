@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 CATEGORIES = {
     "detect": ("coffee", "croissant", "fried egg", "pancakes"),
-    "ground": ("dogs", "red car"),
+    "ground": ("red tomatoes", "green frog"),
     "refer": ("the larger of the two rabbits",),
 }
 

@@ -68,7 +68,8 @@ def by_name(seed: int, count: int) -> Iterator[Question]:
 
 def by_unseen_synonym(seed: int, count: int) -> Iterator[Question]:
     """As `by_name`, of some concepts drawn by the seed, each called by the synonym that training never says."""
-    renamed = [index for index, concept in enumerate(CONCEPTS) if concept.unseen]
+    compositions = {thing.name for thing in THINGS}  # "yellow pencil" is no synonym: pencils come in many colours
+    renamed = [index for index, concept in enumerate(CONCEPTS) if concept.unseen and concept.unseen not in compositions]
     drawn = sorted(_rng(seed, 2, 0).permutation(renamed)[:_RENAMED].tolist())
     return _concept_questions(seed, 9, count, drawn, lambda concept: CONCEPTS[concept].unseen)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from training.worlds.concepts import CONCEPTS, SHAPE_COLOURS, SHAPES, TEXTURES, THINGS, TINT_COLOURS, UNTAUGHT
 from training.worlds.held_out import is_unseen, is_unseen_composition
-from training.worlds.nouns import Description
+from training.worlds.nouns import NUMBERS, Description, counted, with_article
 from training.worlds.textures import Rng
 
 
@@ -43,6 +43,7 @@ class CastRules:
     coloured_share: float = 0.8  # shapes that are asked for by colour or texture
     tinted_share: float = 0.15  # concepts asked for in other colours than their own
     synonym_share: float = 0.25  # concepts called by a synonym where they have one
+    spoken_share: float = 0.3  # phrases said as in a sentence, "a cat", "the cat" or "two cats", where that can be
 
 
 def draw_cast(rng: Rng, names: int, rules: CastRules) -> Cast:
@@ -58,7 +59,9 @@ def draw_cast(rng: Rng, names: int, rules: CastRules) -> Cast:
             continue
         tints = _tints(CONCEPTS[index].noun) if rng.random() < rules.tinted_share else ()
         if tints:
-            phrases += [_phrase(Description(CONCEPTS[index].noun, colour)) for colour in _some(rng, tints, 3)]
+            phrases += [
+                _phrase(rng, Description(CONCEPTS[index].noun, colour), rules) for colour in _some(rng, tints, 3)
+            ]
             doubtful.add(index)
         else:
             phrases.append(_concept_phrase(rng, index, rules))
@@ -77,16 +80,16 @@ def described(names: Sequence[str]) -> list[Phrase]:
 def _shape_phrases(rng: Rng, shape: str, rules: CastRules) -> list[Phrase]:
     """All of a shape, or some colours of it, or some textures, or some textures of some colours."""
     if rng.random() >= rules.coloured_share:
-        return [_phrase(Description(shape))]
+        return [_phrase(rng, Description(shape), rules)]
     colours = [colour for colour in SHAPE_COLOURS if not is_unseen_composition(shape, colour)]
     textures = [texture for texture in TEXTURES if not is_unseen_composition(shape, "", texture)]
     kind = rng.random()
     if kind < 0.6:
-        return [_phrase(Description(shape, colour)) for colour in _some(rng, colours, 4)]
+        return [_phrase(rng, Description(shape, colour), rules) for colour in _some(rng, colours, 4)]
     if kind < 0.8:
-        return [_phrase(Description(shape, texture=texture)) for texture in _some(rng, textures, 2)]
+        return [_phrase(rng, Description(shape, texture=texture), rules) for texture in _some(rng, textures, 2)]
     return [
-        _phrase(Description(shape, colour, texture))
+        _phrase(rng, Description(shape, colour, texture), rules)
         for colour in _some(rng, colours, 2)
         for texture in _some(rng, textures, 2)
     ]
@@ -97,11 +100,28 @@ def _concept_phrase(rng: Rng, index: int, rules: CastRules) -> Phrase:
     things = _fitting(Description(concept.noun, concept.colour if concept.name != concept.noun else ""))
     if concept.synonyms and rng.random() < rules.synonym_share:
         return Phrase(concept.synonyms[rng.integers(len(concept.synonyms))], things)
-    return Phrase(concept.name, things)
+    if not concept.told:
+        return Phrase(concept.name, things)
+    said = Description(concept.noun, concept.colour if concept.name != concept.noun else "")
+    return Phrase(_spoken(rng, said, rules), things)
 
 
-def _phrase(description: Description) -> Phrase:
-    return Phrase(description.singular, _fitting(description))
+def _phrase(rng: Rng, description: Description, rules: CastRules) -> Phrase:
+    return Phrase(_spoken(rng, description, rules), _fitting(description))
+
+
+def _spoken(rng: Rng, description: Description, rules: CastRules) -> str:
+    """The plain words, or "a red circle", "the red circle", "red circles" or "two red circles"."""
+    if rng.random() >= rules.spoken_share:
+        return description.singular
+    number = int(rng.choice(list(NUMBERS)))
+    ways = (
+        with_article(description.singular),
+        f"the {description.singular}",
+        description.plural,
+        counted(description, number),
+    )
+    return ways[rng.integers(len(ways))]
 
 
 def _some(rng: Rng, choices: Sequence[str], most: int) -> list[str]:

@@ -13,7 +13,7 @@ from training.starter.casting import Cast, CastRules, Phrase, draw_cast
 from training.starter.words import SPELLED, absent_words
 
 MAX_TOKENS = 250
-_JOINERS = (", ", " and a ", ", the ", " next to a ", " on the ", " with two ")
+_JOINERS = (",", "and", "left of", "right of", "above", "below", "next to", "on", "with", "behind", "is near")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class PromptRules:
     names: tuple[int, ...] = (1, 2, 4, 8, 16, 16, 24, 32, 48, 80)  # nouns in a prompt, drawn from these
     absent_share: float = 0.5  # prompts that also name things no scene shows
     max_absent: int = 6
-    caption_share: float = 0.06  # short prompts that read like a sentence instead of a list
+    sentence_share: float = 0.3  # prompts whose phrases stand several together in one sentence
+    phrases: int = 6  # of a sentence, at most
     cast: CastRules = field(default_factory=CastRules)
 
 
@@ -76,21 +77,26 @@ class PromptWriter:
         count = int(rng.choice(self.rules.names))
         cast = draw_cast(rng, count, self.rules.cast)
         phrases = list(cast.phrases)
-        caption = count <= 8 and rng.random() < self.rules.caption_share
-        if not caption and rng.random() < self.rules.absent_share:
+        if rng.random() < self.rules.absent_share:
             unknown = rng.choice(absent_words() + SPELLED, int(rng.integers(1, self.rules.max_absent + 1)), False)
             phrases += [Phrase(str(word)) for word in unknown]
         order = rng.permutation(len(phrases))
-        return cast, self.write([phrases[index] for index in order], rng if caption else None)
+        joiners = self._joined(rng, len(phrases)) if rng.random() < self.rules.sentence_share else None
+        return cast, self.write([phrases[index] for index in order], joiners)
 
-    def write(self, phrases: Sequence[Phrase], caption: np.random.Generator | None = None) -> TrainingPrompt:
-        """The prompt "phrase. phrase. ", or with `caption` words between the phrases; cut where it gets too long."""
+    def write(self, phrases: Sequence[Phrase], joiners: Sequence[str] | None = None) -> TrainingPrompt:
+        """The prompt "phrase. phrase. ", or with other words between the phrases; cut where it gets too long.
+
+        Args:
+            phrases: in their order.
+            joiners: what stands before each of them but the first; None: a full stop.
+        """
         ids: list[int] = [int(self.tokenizer.cls_token_id)]
         written: list[Phrase] = []
         spans: list[tuple[int, int]] = []
         for phrase in phrases:
             tokens = self.tokens(phrase.text)
-            joiner = self._joiner(len(written), caption)
+            joiner = self.tokens(joiners[len(written) - 1] if joiners else ".") if written else []
             if len(ids) + len(joiner) + len(tokens) > MAX_TOKENS:
                 break
             ids += joiner
@@ -106,7 +112,10 @@ class PromptWriter:
             self._ids[text] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return self._ids[text]
 
-    def _joiner(self, number: int, caption: np.random.Generator | None) -> list[int]:
-        if caption is not None:
-            return self.tokens(_JOINERS[caption.integers(len(_JOINERS))] if number else "a")
-        return [self._stop] if number else []
+    def _joined(self, rng: np.random.Generator, count: int) -> list[str]:
+        """What stands between so many phrases: words within a sentence, full stops between sentences."""
+        joiners: list[str] = []
+        while len(joiners) < count:
+            joiners += rng.choice(_JOINERS, int(rng.integers(0, self.rules.phrases))).tolist()
+            joiners.append(".")
+        return joiners

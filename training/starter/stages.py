@@ -60,7 +60,7 @@ DENSE = StageConfig(
     steps=10000,
     learning_rate=2e-3,
     backbone_rate=2e-3,
-    prompts=PromptRules(names=(72,), caption_share=0.0, cast=CastRules(synonym_share=0.15)),
+    prompts=PromptRules(names=(72,), sentence_share=0.5, cast=CastRules(synonym_share=0.15)),
     batches=BatchRules(
         longest=(160, 192, 224, 256),
         kinds=(6, 14),
