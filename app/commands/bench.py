@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,7 @@ def _training(arguments: argparse.Namespace) -> int:
         blood_cells, steps=arguments.steps or 200, seed=arguments.seed, side_px=arguments.side
     )
     document = report.run(benchmark, say)
-    if arguments.json:
-        print_document(document)
-    else:
-        _print_training(document)
-    return 0
+    return _answer(arguments, document, _print_training)
 
 
 def _ablations(arguments: argparse.Namespace) -> int:
@@ -53,11 +50,7 @@ def _starter(arguments: argparse.Namespace) -> int:
         arguments.detector, arguments.seed, arguments.images, threshold, arguments.segmenter
     )
     document = starter.run(benchmark, _TimeLeft())
-    if arguments.json:
-        print_document(document)
-    else:
-        _print_starter(document)
-    return 0
+    return _answer(arguments, document, _print_starter)
 
 
 def _tuning(arguments: argparse.Namespace) -> int:
@@ -67,10 +60,14 @@ def _tuning(arguments: argparse.Namespace) -> int:
         arguments.data, arguments.detector, arguments.steps, arguments.seed, arguments.output
     )
     document = starter_tuning.run(benchmark, say)
+    return _answer(arguments, document, _print_tuning)
+
+
+def _answer(arguments: argparse.Namespace, document: dict[str, Any], show: Callable[[dict[str, Any]], None]) -> int:
     if arguments.json:
         print_document(document)
     else:
-        _print_tuning(document)
+        show(document)
     return 0
 
 

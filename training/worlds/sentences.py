@@ -42,9 +42,8 @@ class _Sentence:
 
 def listing(rng: Rng, things: Sequence[Thing]) -> CaptionText | None:
     """All that is there: "two cats, a red and a blue circle and a dog"; None where more than six are alike."""
-    nouns = sorted({thing.description.noun for thing in things})
-    groups = [fitting(Description(noun), things) for noun in nouns]
-    if not groups or max(map(len, groups)) > _MOST:
+    groups = _countable(things)
+    if groups is None:
         return None
     sentence = _Sentence()
     order = rng.permutation(len(groups)).tolist()
@@ -57,9 +56,8 @@ def listing(rng: Rng, things: Sequence[Thing]) -> CaptionText | None:
 
 def counting(rng: Rng, things: Sequence[Thing]) -> CaptionText | None:
     """All that is there, a sentence for each noun: "two red crabs. a dolphin"; None where more than six are alike."""
-    nouns = sorted({thing.description.noun for thing in things})
-    groups = [fitting(Description(noun), things) for noun in nouns]
-    if not groups or max(map(len, groups)) > _MOST:
+    groups = _countable(things)
+    if groups is None:
         return None
     sentence = _Sentence()
     for place, index in enumerate(rng.permutation(len(groups)).tolist()):
@@ -67,6 +65,13 @@ def counting(rng: Rng, things: Sequence[Thing]) -> CaptionText | None:
             sentence.say(".")
         sentence.mean(groups[index], sentence.say(counted(_common(groups[index]), len(groups[index]))))
     return sentence.caption()
+
+
+def _countable(things: Sequence[Thing]) -> list[list[Thing]] | None:
+    """The things of each noun; None where there are none, or more than six are alike."""
+    nouns = sorted({thing.description.noun for thing in things})
+    groups = [fitting(Description(noun), things) for noun in nouns]
+    return groups if groups and max(map(len, groups)) <= _MOST else None
 
 
 def placing(rng: Rng, things: Sequence[Thing]) -> CaptionText | None:

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,14 +11,6 @@ from training.benchmarks.contenders import Contender, OwnLoss, TransformersLoss
 from training.benchmarks.race import Curve, race, steps_ratio
 from training.benchmarks.report import SHARED, TrainingBenchmark, run
 from training.benchmarks.tasks import Task, batches_of, rendered_scenes
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_the_ratio_compares_the_steps_to_the_best_of_the_slower_one() -> None:

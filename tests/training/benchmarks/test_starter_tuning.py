@@ -1,6 +1,5 @@
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,6 @@ from training.benchmarks.race import Curve
 from training.benchmarks.starter_tuning import TuningBenchmark, ratio_of_steps, run
 
 QUICK = ("hold_out=0.25", "validate_every=1", "batch_size=2")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_the_ratio_is_of_the_steps_to_the_best_of_random_weights() -> None:
