@@ -95,15 +95,14 @@ class Labeller:
             if job.should_stop:
                 break
             good = _readable(group, images, job)
-            if good:
-                by, found = self._find([image for _, image in good], asked, masks)
-                if not category_ids and any(found):
-                    category_ids = self._category_ids(dataset_id, asked)
-                for (target, _), boxes in zip(good, found, strict=True):
-                    new = [NewPrediction(category_ids[box.category], box.xyxy, box.score, box.rle) for box in boxes]
-                    with self._store.writing() as session:
-                        save_predictions(session, target.id, new, checkpoint=by, prompt=asked.text)
-                    job.image_done(target.id, len(new))
+            by, found = self._find([image for _, image in good], asked, masks)
+            if not category_ids and any(found):
+                category_ids = self._category_ids(dataset_id, asked)
+            for (target, _), boxes in zip(good, found, strict=True):
+                new = [NewPrediction(category_ids[box.category], box.xyxy, box.score, box.rle) for box in boxes]
+                with self._store.writing() as session:
+                    save_predictions(session, target.id, new, checkpoint=by, prompt=asked.text)
+                job.image_done(target.id, len(new))
             done += len(group)
             job.progress(done, len(targets))
         return {"images": done, "prompt": asked.text, "task": asked.task, "detector": self._models.current()}
@@ -144,7 +143,9 @@ class Labeller:
                 yield group, images
 
     def _find(self, images: Sequence[ImageRGB], asked: Question, masks: bool) -> tuple[str, list[list[Found]]]:
-        """The detector's name, and what it finds on each image."""
+        """The detector's name, and what it finds on each image; without an image nobody is asked."""
+        if not images:
+            return "", []
         with self._models.device():
             detector = self._models.detector()
             found = answers(detector, images, asked)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from engine.errors import EngineError
+from training.errors import TrainingError
 from training.segmenter.course import (
     COARSE,
     FINE,
@@ -23,6 +25,7 @@ from training.segmenter.course import (
 from training.segmenter.export import export
 from training.segmenter.model import enlarge
 from training.segmenter.places import learn_places
+from training.worlds.sprites import FontMissing
 
 _PLACES_STEPS = 800
 _PRINT_EVERY = 50  # steps
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _export(options.work, fine, options.export)
         else:
             _train(options.work, coarse, fine, options.save_every)
-    except Exception as error:
+    except (EngineError, FontMissing, OSError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 
 from engine.devices import pick_device
+from engine.errors import EngineError
+from training.errors import TrainingError
 from training.processes import Processes, joined
 from training.starter.batches import BatchRules, SceneBatches, load
 from training.starter.calibration import calibrate_batch_norm
@@ -21,6 +23,7 @@ from training.starter.prompts import PromptWriter
 from training.starter.stages import DENSE, FULL, StageConfig, begin, run
 from training.starter.states import load_average, load_state, save_state
 from training.starter.tokenizer import build_tokenizer
+from training.worlds.sprites import FontMissing
 
 _CALIBRATION_SEED = 2  # scenes that neither training nor measurement sees
 _CALIBRATION_BATCHES = 60
@@ -52,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with joined() as processes:
                 device = pick_device(processes.device(options.device))
                 _train(Training(options.work, stages, options.save_every, device, options.workers), processes)
-    except Exception as error:
+    except (EngineError, FontMissing, OSError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -18,8 +18,8 @@ from training.segmenter.places import learn_places
 pytestmark = needs_font
 
 
-def config(steps: int = 6, **settings: float) -> CourseConfig:
-    return replace(CourseConfig("tiny", steps, warmup=2, bfloat16=False, batches=tiny_rules()), **settings)  # type: ignore[arg-type]
+def config(steps: int = 6) -> CourseConfig:
+    return CourseConfig("tiny", steps, warmup=2, bfloat16=False, batches=tiny_rules())
 
 
 def trained(state: CourseState) -> list[float]:
@@ -67,7 +67,7 @@ def test_a_larger_segmenter_takes_over_what_a_smaller_one_knows() -> None:
 
 
 def test_the_rate_warms_up_stays_and_falls() -> None:
-    rates = [config(100, warmup=10, flat=0.5).rate(step) for step in (0, 9, 50, 75, 99)]
+    rates = [replace(config(100), warmup=10, flat=0.5).rate(step) for step in (0, 9, 50, 75, 99)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[1] == rates[2] == 1
     assert rates[3] == pytest.approx(0.505)  # halfway down the cosine from 1 to 0.01

@@ -12,7 +12,8 @@ from tokenizers import Tokenizer
 from annotations.captions import CaptionText
 from tests.training.worlds.font import needs_font
 from training.worlds import captioned_scene, numbered_relation_scene
-from training.worlds.concepts import THINGS
+from training.worlds.concepts import CONCEPTS, THINGS
+from training.worlds.held_out import is_unseen, unseen_things
 from training.worlds.nouns import NUMBERS, TOLD_CONCEPTS, TOLD_SHAPES, Description, description_of, plural
 from training.worlds.places import Thing, of_size, outermost, stands
 from training.worlds.relations import TextRules, scene_texts, things_of
@@ -251,3 +252,13 @@ def test_the_outermost_and_the_largest_must_stand_out() -> None:
     assert of_size("smaller", [small, wide]) == small
     assert of_size("larger", [small, thing(0, 0, 31, 20)]) is None
     assert of_size("larger", [wide, small, thing(0, 0, 31, 20)]) is None  # 640 against 620
+
+
+@needs_font
+def test_nothing_held_out_is_shown_or_said() -> None:
+    held_out = {THINGS[thing].name for thing in unseen_things()} - {concept.name for concept in CONCEPTS}
+    for index in range(60):
+        captioned = captioned_scene(13, index, longest_px=96, texts=TextRules(expressions=12, absent_share=0.4))
+        assert not any(is_unseen(label) for label in captioned.scene.labels.tolist())
+        for text in captioned.captions:
+            assert not [name for name in held_out if re.search(rf"\b{name}\b", text.text)], text.text
