@@ -10,7 +10,6 @@ import numpy as np
 
 from app.commands.terminal import ProgressBar, print_document, say
 from app.services import opened
-from app.services.questions import without_doubles
 from common.images import ImageRefused, ImageRGB, read_image
 from common.masks import encode_mask
 from common.publish import published_file
@@ -58,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def find(detector: "Detector", image: ImageRGB, prompt: str, task: str, threshold: float) -> "sv.Detections":
     """The detections of one image for one of the three tasks."""
+    from engine.doubles import without_doubles
     from engine.ontology import Ontology
 
     if task == "ground":

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import numpy as np
 from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session
 
@@ -16,7 +15,7 @@ from annotations.models import Annotation, Image, Run
 from app.services.evaluation_document import EvaluationDocument, left_out, thresholds_told
 from app.services.jobs import Job, JobNotFound, Jobs
 from app.services.models import Models
-from app.services.questions import FLOOR, without_doubles
+from app.services.questions import FLOOR
 from common.images import ImageRefused
 
 if TYPE_CHECKING:
@@ -261,17 +260,11 @@ def _of_batch(
 
 def _as_shown(predictions: "Predictions") -> "Predictions":
     """What the page keeps of the raw predictions."""
-    import supervision as sv
-
     from training.metrics.coco import Predictions as Shown
+    from training.metrics.coco import without_doubles
 
     kept = predictions.scores >= FLOOR
-    found = sv.Detections(
-        predictions.boxes_xyxy[kept], confidence=predictions.scores[kept], class_id=predictions.classes[kept]
-    )
-    single = without_doubles(found)
-    assert single.class_id is not None and single.confidence is not None
-    return Shown(single.xyxy.astype(np.float32), single.class_id.astype(np.int64), single.confidence.astype(np.float32))
+    return without_doubles(Shown(predictions.boxes_xyxy[kept], predictions.classes[kept], predictions.scores[kept]))
 
 
 def _view(row: Run, learnt_here: bool) -> EvaluationView:

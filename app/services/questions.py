@@ -29,8 +29,6 @@ MEANT = 0.3
 """The one thing that an expression means scores at least this, as at the command line; else nothing is meant."""
 
 TOP_K = 300
-DOUBLES_IOU = 0.6
-"""Two boxes of one category that overlap more are one object."""
 
 _EMPTY = {
     "ground": "The sentence is empty. Write one that names what to find, for example 'a cat left of two dogs'.",
@@ -93,6 +91,8 @@ def adopted(session: Session, dataset: DatasetSummary, asked: Question) -> tuple
 
 def answers(detector: "Detector", images: Sequence[ImageRGB], asked: Question) -> "list[sv.Detections]":
     """What the detector finds on each image; `class_id` is an index into the question's categories."""
+    from engine.doubles import without_doubles
+
     count = len(images)
     if asked.task == "refer":
         return detector.refer(images, [asked.text] * count, threshold=MEANT)
@@ -102,14 +102,6 @@ def answers(detector: "Detector", images: Sequence[ImageRGB], asked: Question) -
         grounded = detector.ground(images, [asked.caption] * count, threshold=FLOOR, top_k=TOP_K)
         found = [_owned(each, asked.owners) for each in grounded]
     return [without_doubles(each) for each in found]
-
-
-def without_doubles(detections: "sv.Detections") -> "sv.Detections":
-    """Only the best of several boxes of one category around one object: what a person would have to reject again.
-
-    Evaluation sees them all, as the published protocols want it.
-    """
-    return detections.with_nms(threshold=DOUBLES_IOU) if len(detections) else detections
 
 
 def _sentence(text: str) -> Question:

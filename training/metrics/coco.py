@@ -242,6 +242,18 @@ def predictions_of(detections: "Detections") -> Predictions:
     )
 
 
+def without_doubles(predictions: Predictions) -> Predictions:
+    """What people are shown of raw predictions, see `engine.doubles`."""
+    import supervision as sv
+
+    from engine import doubles
+
+    single = doubles.without_doubles(
+        sv.Detections(predictions.boxes_xyxy, confidence=predictions.scores, class_id=predictions.classes)
+    )
+    return predictions_of(single)
+
+
 def accumulate(
     dataset: dict[str, Any], results: list[dict[str, Any]], max_detections: Sequence[int], *, federated: bool = False
 ) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.publish import published_file
 from training.ema import AveragedWeights
 from training.errors import TrainingDiverged
 from training.segmenter.batches import Asked, MaskBatch, MaskBatches, MaskBatchRules, load
@@ -17,6 +16,9 @@ from training.segmenter.edges import EdgeHead, edge_loss
 from training.segmenter.loss import MaskLossWeights, mask_losses
 from training.segmenter.model import SegmenterSize, build_segmenter
 from training.segmenter.optimizers import Optimizers, optimizers_of, set_rate
+from training.state_file import read_state_file, write_state_file
+
+_KEYS = frozenset({"step", "model", "head", "average", "optimizers"})
 
 
 @dataclass(frozen=True)
@@ -133,13 +135,16 @@ def save_state(state: CourseState, path: Path) -> None:
         "average": state.average.values,
         "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
     }
-    with published_file(path) as temporary:
-        torch.save(content, temporary)
+    write_state_file(path, content)
 
 
 def load_state(state: CourseState, path: Path) -> None:
-    """Put a saved course into a fresh one of the same size, in place; it may have another number of steps to go."""
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    """Put a saved course into a fresh one of the same size, in place; it may have another number of steps to go.
+
+    Raises:
+        StateRefused: the file is broken, or another training's.
+    """
+    content = read_state_file(path, _KEYS)
     state.model.load_state_dict(content["model"])
     state.head.load_state_dict(content["head"])
     for name, value in state.average.values.items():

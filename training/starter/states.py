@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from common.publish import published_file
 from training.errors import StateRefused
 from training.starter.stages import StageState
+from training.state_file import read_state_file, write_state_file
+
+_KEYS = frozenset({"stage", "step", "model", "average", "optimizer"})
 
 
 def save_state(state: StageState, path: Path) -> None:
@@ -19,17 +19,16 @@ def save_state(state: StageState, path: Path) -> None:
         "average": state.model.state_dict() | state.average.values,  # statistics of batch norms as they are
         "optimizer": state.optimizer.state_dict(),
     }
-    with published_file(path) as temporary:
-        torch.save(content, temporary)
+    write_state_file(path, content)
 
 
 def load_state(state: StageState, path: Path) -> None:
     """Put a saved stage into a fresh one of the same settings, in place.
 
     Raises:
-        StateRefused: the file holds another stage.
+        StateRefused: the file is broken, or holds another stage.
     """
-    content = _read(path)
+    content = read_state_file(path, _KEYS)
     if content["stage"] != state.config.name:
         raise StateRefused(f"{path} holds stage {content['stage']!r}, not {state.config.name!r}. Name its own file.")
     state.model.load_state_dict(content["model"])
@@ -41,9 +40,4 @@ def load_state(state: StageState, path: Path) -> None:
 
 def load_average(model: Any, path: Path) -> None:
     """Put the averaged weights of a saved stage into a model, in place."""
-    model.load_state_dict(_read(path)["average"])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return content
+    model.load_state_dict(read_state_file(path, _KEYS)["average"])

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from engine.detector import Detector
 
 SAME_IOU = 0.5  # a box that overlaps the true one less is another
-_DOUBLES_IOU = 0.6  # as in the page
 
 
 @dataclass(frozen=True, order=True)
@@ -65,5 +64,7 @@ def _asked(detector: "Detector", image: NDArray[np.uint8], task: str, prompt: st
         from engine.ontology import Ontology
 
         (found,) = detector.detect([image], Ontology.from_prompt(prompt))
-    single = found.with_nms(_DOUBLES_IOU) if len(found) else found
+    from engine.doubles import without_doubles
+
+    single = without_doubles(found)
     return [str(name) for name in single.data.get("class_name", [])], single

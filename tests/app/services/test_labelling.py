@@ -1,9 +1,7 @@
 from pathlib import Path
 from uuid import uuid4
 
-import numpy as np
 import pytest
-import supervision as sv
 import torch
 from PIL import Image
 
@@ -12,7 +10,7 @@ from annotations.edits import Edit, apply_edit
 from annotations.queries import categories, dataset_by_id, image_shapes, images_page
 from app.services import Services
 from app.services.jobs import Job
-from app.services.questions import FLOOR, Question, question, without_doubles
+from app.services.questions import FLOOR, Question, question
 from common.images import ImageRefused
 from common.masks import decode_mask
 from engine.grounding import GroundingDetector
@@ -95,17 +93,6 @@ def test_a_click_gives_one_mask_and_a_box_each_its_own(services: Services, datas
     (mask,) = services.labeller.segment(first, None, [(60, 45)], [1])
     assert mask["size"] == [90, 120]
     assert len(services.labeller.segment(first, [(10, 10, 50, 50), (60, 20, 110, 80)], None, None)) == 2
-
-
-def test_of_doubles_the_best_stays_and_another_category_is_no_double() -> None:
-    found = sv.Detections(
-        xyxy=np.array([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 10]], np.float32),  # the first two overlap by 0.9
-        confidence=np.array([0.4, 0.6, 0.5], np.float32),
-        class_id=np.array([0, 0, 1]),
-    )
-    kept = without_doubles(found)
-    assert kept.confidence is not None
-    assert sorted(kept.confidence.tolist()) == pytest.approx([0.5, 0.6])
 
 
 def test_a_picture_that_was_replaced_by_one_of_another_size_is_skipped(

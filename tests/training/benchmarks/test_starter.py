@@ -108,6 +108,23 @@ def test_boxes_for_absent_names_are_counted_from_the_threshold_on() -> None:
     assert document["false_boxes"] == {"0.2": 2, "0.25": 2, "0.3": 2, "0.35": 1, "0.4": 1, "0.45": 0, "0.5": 0}
 
 
+@needs_font
+def test_second_boxes_around_a_thing_count_in_the_protocols_numbers_but_are_not_shown() -> None:
+    class Stammering(Knowing):
+        """Finds every thing twice, surest of what it finds on large pictures."""
+
+        def _found(self, image: ImageRGB, names: Sequence[str]) -> sv.Detections:
+            found = super()._found(image, names)
+            again = sv.Detections(found.xyxy + 0.2, confidence=found.confidence, class_id=found.class_id)
+            twice = sv.Detections.merge([found, again])
+            twice.confidence = np.full(len(twice), min(image.size / 1_000_000, 1.0))
+            return twice
+
+    document = measure(cast(Detector, Stammering()), BENCHMARK, silent)
+    assert document["AP50_as_shown"] == pytest.approx(1.0, abs=1e-3)
+    assert document["AP50_pooled"] < 0.95
+
+
 def _answer(names: tuple[str, ...], there: list[int], found: list[tuple[int, float]]) -> Answer:
     """Things and boxes of one place each: class k stands at x = 100 k."""
     boxes = [np.array([[100 * k, 0, 100 * k + 50, 50] for k in some], np.float32).reshape(-1, 4) for some in (there,)]
