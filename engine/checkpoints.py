@@ -29,7 +29,12 @@ _HARD_CODED_IDS = {"[CLS]": 101, "[SEP]": 102, ".": 1012, "?": 1029}  # transfor
 
 
 def load_detector(
-    source: str | Path, *, device: str = "auto", name: str | None = None, allow_download: bool = False
+    source: str | Path,
+    *,
+    device: str = "auto",
+    name: str | None = None,
+    allow_download: bool = False,
+    keep_mb: int = 0,
 ) -> GroundingDetector:
     """A detector from "starter", a checkpoint folder or a hub id, in float32 whatever its file holds.
 
@@ -40,6 +45,7 @@ def load_detector(
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         name: what people call it; the last part of `source` when None.
         allow_download: fetch a hub id that is not in the cache.
+        keep_mb: of features that the last pictures and prompts leave behind; 0 for who changes the weights.
 
     Raises:
         WeightsMissing: the folder, the cached copy or the weights are not there.
@@ -53,7 +59,12 @@ def load_detector(
     tokenizer = _load_tokenizer(folder, int(model.config.text_config.vocab_size))
     preprocessing = Preprocessing.from_folder(folder)
     return GroundingDetector(
-        model, tokenizer, preprocessing, name=name or Path(source).name or folder.resolve().name, device=chosen
+        model,
+        tokenizer,
+        preprocessing,
+        name=name or Path(source).name or folder.resolve().name,
+        device=chosen,
+        keep_mb=keep_mb,
     )
 
 

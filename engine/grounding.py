@@ -2,8 +2,6 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import numpy as np
 import supervision as sv
@@ -15,7 +13,9 @@ from engine.captions import caption_of
 from engine.detector import Caption
 from engine.devices import autocast_dtype, pick_device
 from engine.errors import EngineError, PromptError, quoted
+from engine.network.switches import Switches
 from engine.ontology import Category, Ontology
+from engine.passes import Passes, Result
 from engine.preprocessing import Picture, Preprocessing
 from engine.prompts import MAX_TOKENS, PackedPrompt, Prompt, Span, encode, longest_block, pack
 
@@ -49,10 +49,15 @@ class GroundingDetector:
         device: str | torch.device = "cpu",
         batch_size: int | None = None,
         precision: torch.dtype | None = None,
+        keep_mb: int = 0,
+        switches: Switches | None = None,
     ) -> None:
         """Args:
-        batch_size: pictures a forward pass; 1 on a CPU and 8 elsewhere when None.
+        batch_size: pictures a forward pass, or prompts where there are several; 1 on a CPU and 8 elsewhere when None.
         precision: of autocast; when None bfloat16 on a CUDA device that has it, else no autocast.
+        keep_mb: megabytes of features of the last pictures and prompts, which then answer sooner; 0 where the
+            model's weights may change.
+        switches: which of several equal ways the network takes.
         """
         self._device = device if isinstance(device, torch.device) else pick_device(device)
         self.model = model.to(self._device).eval()
@@ -60,7 +65,15 @@ class GroundingDetector:
         self.preprocessing = preprocessing
         self.name = name
         self._batch_size = batch_size or (1 if self._device.type == "cpu" else 8)
-        self._precision = precision or autocast_dtype(self._device)
+        self._passes = Passes(
+            self.model,
+            preprocessing,
+            self._device,
+            precision=precision or autocast_dtype(self._device),
+            together=self._batch_size,
+            keep_bytes=keep_mb * 1_000_000,
+            switches=switches,
+        )
         self._lock = threading.Lock()
         self._max_tokens = min(MAX_TOKENS, int(model.config.max_text_len))
         self._block_tokens = min(self._max_tokens, int(model.config.text_config.max_position_embeddings))
@@ -147,7 +160,7 @@ class GroundingDetector:
         results = []
         for image, ontology in zip(images, ontologies, strict=True):
             (packed,) = pack(ontology, self.tokenizer, self._max_tokens, self._block_tokens)
-            logits, boxes = self._forward([image], packed.prompt)
+            ((logits, boxes),) = self._forward([image], [packed.prompt])
             values = scores.expression_scores(logits[0], packed.prompt.spans[0])[:, None]  # (Q, 1)
             first = torch.zeros_like(values, dtype=torch.int64)
             best = scores.candidates(boxes[0], values, first[0], first, threshold=threshold, top_k=top_k)
@@ -169,8 +182,8 @@ class GroundingDetector:
         """The best candidates of pictures of one resized size over all prompts; phrases are counted through."""
         parts: list[list[scores.Candidates]] = [[] for _ in images]
         first_phrase = 0
-        for packed in packs:
-            logits, boxes = self._forward(images, packed.prompt)
+        answers = self._forward(images, [packed.prompt for packed in packs])
+        for packed, (logits, boxes) in zip(packs, answers, strict=True):
             for row, part in enumerate(parts):
                 phrases = scores.phrase_scores(logits[row], packed.prompt.spans)  # (Q, P)
                 if packed.pieces is not None:
@@ -192,43 +205,16 @@ class GroundingDetector:
         phrases = caption.phrases
         return PackedPrompt(prompt, phrases, tuple(range(len(phrases))), pieces=caption.owners)
 
-    def _forward(self, images: Sequence[Picture], prompt: Prompt) -> tuple[torch.Tensor, torch.Tensor]:
-        """Last-layer logits (B, Q, T) and normalised cxcywh (B, Q, 4) of pictures of one size, float32 on the CPU."""
-        pixel_values, pixel_mask, _ = self.preprocessing.resize_batch(images)
-        ids = torch.tensor(prompt.input_ids, device=self._device).expand(len(images), -1)  # (B, T)
-        with self._lock, torch.no_grad():
-            self.model.eval()
-            with self._autocast():
-                outputs = self.model(
-                    pixel_values=pixel_values.to(self._device),
-                    pixel_mask=pixel_mask.to(self._device),
-                    input_ids=ids,
-                    attention_mask=torch.ones_like(ids),
-                )
-            if self._precision is None:
-                logits, boxes = outputs.logits, outputs.pred_boxes
-            else:
-                logits, boxes = _last_heads(self.model, outputs, torch.ones_like(ids, dtype=torch.bool))
-            return logits[..., : ids.shape[1]].float().cpu(), boxes.float().cpu()
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        """Lower precision for the forward pass where the device has it."""
-        if self._precision is None:
-            return nullcontext()
-        return torch.autocast(self._device.type, dtype=self._precision)
-
-
-def _last_heads(model: PreTrainedModel, outputs: Any, text_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits and boxes of the last decoder layer in float32: bfloat16 has 8 bits, a box in 1000 pixels needs more."""
-    hidden = outputs.intermediate_hidden_states[:, -1].float()
-    if outputs.intermediate_hidden_states.shape[1] > 1:
-        reference = outputs.intermediate_reference_points[:, -2]
-    else:
-        reference = outputs.init_reference_points
-    text = outputs.encoder_last_hidden_state_text.float()
-    logits = model.class_embed[-1](vision_hidden_state=hidden, text_hidden_state=text, text_token_mask=text_mask)
-    boxes = (model.bbox_embed[-1](hidden) + torch.special.logit(reference.float(), eps=1e-5)).sigmoid()
-    return logits, boxes
+    def _forward(self, images: Sequence[Picture], prompts: Sequence[Prompt]) -> Iterator[Result]:
+        """Of each prompt the logits (B, Q, T) and boxes (B, Q, 4) of pictures of one size, see `engine.passes`."""
+        answers = self._passes.each(images, prompts)
+        while True:
+            with self._lock, torch.no_grad():
+                self.model.eval()
+                answer = next(answers, None)
+            if answer is None:
+                return
+            yield answer
 
 
 def _caption_prompt(text: str, spans: Sequence[Span], tokenizer: PreTrainedTokenizerBase) -> Prompt:

@@ -8,27 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.network.grid import CellGrid
 from training.criterion import CriterionConfig, iou_aware_loss
 from training.matcher import giou
 from training.targets import PaddedTargets
 
 _MIDDLE = 0.25  # of a box's width and height to each side of its centre
 _TOGETHER = 128  # boxes held against all cells at once, a bound on memory
-
-
-@dataclass(frozen=True)
-class CellGrid:
-    """The cells of all feature levels of B pictures, S of them; B is 1 where all pictures are alike.
-
-    Attributes:
-        centres: (B, S, 2) x, y in [0, 1] of the unpadded picture.
-        cell_wh: (B, S, 2) width and height of a cell in the same unit.
-        level: (S,) long, 0 is the finest.
-    """
-
-    centres: Tensor
-    cell_wh: Tensor
-    level: Tensor
 
 
 @dataclass(frozen=True)

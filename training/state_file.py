@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -30,7 +29,9 @@ def read_state_file(path: Path, keys: frozenset[str]) -> dict[str, Any]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, ValueError, LookupError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # whatever torch meets in a file that is none of ours
         raise StateRefused(f"{path} cannot be read ({type(error).__name__}). Delete it to start anew.") from error
     if not isinstance(content, dict) or not keys <= content.keys():
         raise StateRefused(f"{path} holds no training's state. Delete it, or name another folder.")

@@ -30,6 +30,10 @@ HUB_NAMES = {
 }
 """Short names of public checkpoints; any other hub id works as well."""
 
+FEATURES_MB = 512
+"""Kept of what the detector saw last, so that another prompt on an image need not look at it again: some 25 images of a
+large detector in float32."""
+
 
 class ModelNotFound(LookupError):
     """No detector has this name."""
@@ -94,7 +98,7 @@ class Models:
                 from engine.checkpoints import load_detector
 
                 self._loaded = None  # let go of the old one first: two may not fit
-                self._loaded = wanted, load_detector(self.source(wanted), name=wanted)
+                self._loaded = wanted, load_detector(self.source(wanted), name=wanted, keep_mb=FEATURES_MB)
             return self._loaded[1]
 
     def segmenter(self) -> "Segmenter":

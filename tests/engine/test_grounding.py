@@ -78,8 +78,8 @@ def test_scores_and_boxes_are_those_of_the_plain_forward_pass(family: Family) ->
         raw = ours.model(pixel_values=values, pixel_mask=mask, input_ids=ids, attention_mask=torch.ones_like(ids))
     expected, order = phrase_scores(raw.logits[0], [(1, 3)])[:, 0].sort(descending=True)
     assert found.confidence is not None
-    np.testing.assert_allclose(found.confidence, expected.numpy(), rtol=1e-6)
-    np.testing.assert_allclose(found.xyxy, pixel_boxes(raw.pred_boxes[0][order], 100, 140).numpy(), rtol=1e-6)
+    np.testing.assert_allclose(found.confidence, expected.numpy(), atol=1e-6)
+    np.testing.assert_allclose(found.xyxy, pixel_boxes(raw.pred_boxes[0][order], 100, 140).numpy(), atol=1e-3)
 
 
 @pytest.mark.parametrize("backbone", ["swin", "resnet"])

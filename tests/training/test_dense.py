@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from engine.network.grid import grid_of
 from tests.training.tiny_detectors import tiny_detector
 from training.criterion import CriterionConfig
 from training.dense import DenseOutputs, dense_loss, middle_cells, seen_cells
-from training.starter.forward import grid_of
 from training.targets import Targets, pad_targets
 
 ONE = torch.ones(1, 1, dtype=torch.bool)

@@ -38,3 +38,8 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(StateRefused, match=r"dense\.pt cannot be read"):
         read_state_file(tmp_path / "dense.pt", KEYS)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_state_file(tmp_path / "dense.pt", KEYS)

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from transformers import MMGroundingDinoForObjectDetection
 
+from engine.network.grid import Grid
 from training.layer_outputs import LayerOutputs, layer_outputs
 from training.starter.casting import described
 from training.starter.export import export
-from training.starter.forward import Grid, StarterForward
+from training.starter.forward import StarterForward
 from training.starter.model import build_starter, freeze_batch_norm, start_encoder_as_identity, starter_config
 from training.starter.prompts import PromptWriter
 from training.starter.tokenizer import build_tokenizer

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.network.grid import CellGrid
 from training.criterion import CriterionConfig
-from training.dense import CellGrid, DenseOutputs
+from training.dense import DenseOutputs
 from training.layer_outputs import LayerOutputs
 from training.starter.naming import dense_naming_loss, naming_losses, phrase_losses, pointing_losses
 from training.targets import Targets, pad_targets

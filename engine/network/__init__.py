@@ -1,0 +1,1 @@
+"""A faster forward pass over transformers' own grounding detectors: their weights, their mathematics."""

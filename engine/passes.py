@@ -1,0 +1,177 @@
+"""Forward passes over pictures and prompts: what can be shared between them is made once."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.kept import Kept
+from engine.network.network import GroundingNetwork, Image, Text
+from engine.network.switches import Switches
+from engine.preprocessing import MIN_EDGE_PX, Picture, Preprocessing
+from engine.prompts import Prompt
+
+_PROMPTS_SHARE = 8  # prompts may take an eighth of what is kept
+
+Result = tuple[Tensor, Tensor]
+"""Logits (B, Q, T) of the prompt's T tokens and boxes (B, Q, 4) normalised cxcywh, float32 on the CPU."""
+
+
+class Passes:
+    """Runs a grounding detector's network over pictures of one resized size.
+
+    The features of the pictures and prompts used last may be kept, so that another prompt on a picture that was just
+    looked at skips its backbone, and a prompt that was just used its text encoder.
+
+    Attributes:
+        network: the engine's own forward pass.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        preprocessing: Preprocessing,
+        device: torch.device,
+        *,
+        precision: torch.dtype | None,
+        together: int,
+        keep_bytes: int = 0,
+        switches: Switches | None = None,
+    ) -> None:
+        """Args:
+        model: transformers' own, in eval mode on `device`.
+        preprocessing: how it wants its pictures.
+        device: where to run.
+        precision: of autocast; None: none.
+        together: pictures times prompts of one pass at most, a bound on its memory.
+        keep_bytes: of features; 0 where weights may change between two calls.
+        switches: which of several equal ways is taken.
+        """
+        self.network = GroundingNetwork(model, switches)
+        self._model, self._preprocessing, self._device = model, preprocessing, device
+        self._precision, self._together = precision, together
+        self._prompts: Kept[tuple[int, ...], Text] = Kept(keep_bytes // _PROMPTS_SHARE)
+        self._pictures: Kept[bytes, Image] = Kept(keep_bytes - keep_bytes // _PROMPTS_SHARE)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of features, now."""
+        return self._prompts.size + self._pictures.size
+
+    def each(self, pictures: Sequence[Picture], prompts: Sequence[Prompt]) -> Iterator[Result]:
+        """The answers to each prompt, in their order, over all pictures.
+
+        Args:
+            pictures: each (H, W, 3) uint8 RGB, all of one resized size.
+            prompts: any number.
+        """
+        if not self._is_known(pictures[0]):
+            yield from (self._by_transformers(pictures, prompt) for prompt in prompts)
+            return
+        image = self._image(pictures)
+        size = max(self._together // len(pictures), 1)
+        for start in range(0, len(prompts), size):
+            yield from self._answers(image, prompts[start : start + size])
+
+    def _is_known(self, picture: Picture) -> bool:
+        """Whether a picture is read without padding, by a network that `GroundingNetwork` runs."""
+        is_whole = min(self._preprocessing.resized_hw(*picture.shape[:2])) >= MIN_EDGE_PX
+        return is_whole and GroundingNetwork.runs(self._model.config)
+
+    def _answers(self, image: Image, prompts: Sequence[Prompt]) -> Iterator[Result]:
+        """The answers to several prompts by one pass: each picture stands in it once for each of them."""
+        count = len(image.cells)
+        with self._autocast():
+            text = self._text(prompts)
+            if len(prompts) > 1:
+                image = replace(image, cells=image.cells.repeat(len(prompts), 1, 1))
+                text = _rows(text, torch.arange(len(prompts), device=self._device).repeat_interleave(count))
+            answer = self.network.answer(image, text)
+        for place, prompt in enumerate(prompts):
+            rows = slice(place * count, (place + 1) * count)
+            yield answer.logits[rows, :, : len(prompt.input_ids)].float().cpu(), answer.boxes[rows].float().cpu()
+
+    def _image(self, pictures: Sequence[Picture]) -> Image:
+        """Backbone features of pictures of one resized size; those that are kept are not made again."""
+        resized = [self._preprocessing.resize(picture) for picture in pictures]
+        keys = [_key(picture) for picture in resized] if self._pictures.limit else []
+        known = {key: self._pictures.get(key) for key in keys}
+        if keys and all(known.values()):
+            found = [image for image in (known[key] for key in keys) if image is not None]
+        else:
+            pixels, _, _ = self._preprocessing.resize_batch(resized)
+            with self._autocast():
+                made = self.network.image(pixels.to(self._device))
+            found = [replace(made, cells=made.cells[row : row + 1]) for row in range(len(pictures))]
+            for key, image in zip(keys, found, strict=False):
+                self._pictures.put(key, replace(image, cells=image.cells.clone()), _bytes_of(image.cells))
+        return found[0] if len(found) == 1 else replace(found[0], cells=torch.cat([image.cells for image in found]))
+
+    def _text(self, prompts: Sequence[Prompt]) -> Text:
+        """Text features of prompts, a row each, padded on the right; those that are kept are not made again."""
+        texts = [self._one_text(prompt.input_ids) for prompt in prompts]
+        if len(texts) == 1:
+            return texts[0]
+        longest = max(text.mask.shape[1] for text in texts)
+        padded = [_padded(text, longest) for text in texts]
+        return Text(*(torch.cat([getattr(text, field.name) for text in padded]) for field in fields(Text)))
+
+    def _one_text(self, input_ids: tuple[int, ...]) -> Text:
+        known = self._prompts.get(input_ids)
+        if known is None:
+            ids = torch.tensor(input_ids, device=self._device)[None]
+            known = self.network.text(ids, torch.ones_like(ids, dtype=torch.bool))
+            size = sum(_bytes_of(getattr(known, field.name)) for field in fields(Text))
+            self._prompts.put(input_ids, known, size)
+        return known
+
+    def _by_transformers(self, pictures: Sequence[Picture], prompt: Prompt) -> Result:
+        """The same by transformers' own forward pass, which knows padding: for strips thinner than a few cells."""
+        pixels, mask, _ = self._preprocessing.resize_batch(pictures)
+        ids = torch.tensor(prompt.input_ids, device=self._device).expand(len(pictures), -1)
+        outputs = self._model(
+            pixel_values=pixels.to(self._device),
+            pixel_mask=mask.to(self._device),
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+        )
+        return outputs.logits[..., : ids.shape[1]].float().cpu(), outputs.pred_boxes.float().cpu()
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        """Lower precision for the products where it is asked for."""
+        if self._precision is None:
+            return nullcontext()
+        return torch.autocast(self._device.type, dtype=self._precision)
+
+
+def _key(picture: Picture) -> bytes:
+    """Equal for equal pictures."""
+    digest = hashlib.blake2b(np.ascontiguousarray(picture).data, digest_size=16)
+    digest.update(str(picture.shape).encode())
+    return digest.digest()
+
+
+def _bytes_of(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _rows(text: Text, rows: Tensor) -> Text:
+    """The same prompts, in other rows."""
+    return Text(*(getattr(text, field.name)[rows] for field in fields(Text)))
+
+
+def _padded(text: Text, length: int) -> Text:
+    """One prompt with padding behind it; its own tokens never look there, nor do its last ones see it."""
+    more = length - text.mask.shape[1]
+    return Text(
+        F.pad(text.features, (0, 0, 0, more)),
+        F.pad(text.mask, (0, more)),
+        F.pad(text.blocks, (0, more, 0, more)) | torch.eye(length, dtype=torch.bool, device=text.mask.device),
+        F.pad(text.position, (0, 0, 0, more)),
+    )
