@@ -13,13 +13,15 @@ from engine.captions import caption_of
 from engine.detector import Caption
 from engine.devices import autocast_dtype, pick_device
 from engine.errors import EngineError, PromptError, quoted
+from engine.kept import Kept
 from engine.network.switches import Switches
 from engine.ontology import Category, Ontology
-from engine.passes import Passes, Result
+from engine.passes import Passes, Result, Seen
 from engine.preprocessing import Picture, Preprocessing
-from engine.prompts import MAX_TOKENS, PackedPrompt, Prompt, Span, encode, longest_block, pack
+from engine.prompts import MAX_TOKENS, PackedPrompt, Prompt, Span, encode, fitting, longest_block, pack
 
 TOP_K = 300  # pairs of query and label that the published protocols keep
+_ONTOLOGIES_KEPT = 8
 
 
 class GroundingDetector:
@@ -74,6 +76,7 @@ class GroundingDetector:
             keep_bytes=keep_mb * 1_000_000,
             switches=switches,
         )
+        self._packs: Kept[Ontology, list[PackedPrompt]] = Kept(_ONTOLOGIES_KEPT)
         self._lock = threading.Lock()
         self._max_tokens = min(MAX_TOKENS, int(model.config.max_text_len))
         self._block_tokens = min(self._max_tokens, int(model.config.text_config.max_position_embeddings))
@@ -84,30 +87,43 @@ class GroundingDetector:
         return str(self._device)
 
     def detect(
-        self, images: Sequence[Picture], ontology: Ontology, *, threshold: float = 0.3, top_k: int = TOP_K
+        self,
+        images: Sequence[Picture],
+        ontology: Ontology,
+        *,
+        threshold: float = 0.3,
+        top_k: int = TOP_K,
+        second_pass: bool = False,
     ) -> list[sv.Detections]:
         """The objects of each category on each picture, best first.
 
-        Categories that do not fit into one prompt are asked for in several; the `top_k` best are taken over
-        all. No NMS is applied (`detections.with_nms(0.5)` removes doubles within a class).
+        Categories that do not fit into one prompt are asked for in several; the `top_k` best are taken over all. Names
+        of different prompts never stood against each other, so that one may be said of a thing whose own name is in
+        another prompt: a second pass asks once more for those that were found, as many as fit into one prompt, and
+        its answer counts. Published protocols know no such pass. No NMS is applied (`engine.doubles`).
 
         Args:
             images: each (H, W, 3) uint8 RGB, upright, of any size.
             ontology: what to look for; `class_id` is an index into its categories.
             threshold: the lowest score kept, 0 to 1.
             top_k: at most so many boxes a picture.
+            second_pass: let the names that were found in several prompts stand against each other.
 
         Raises:
             PromptError: a category that the detector cannot read, by name.
         """
         _check(images, threshold)
-        packs = pack(ontology, self.tokenizer, self._max_tokens, self._block_tokens)
+        packs = self._packed(ontology)
         phrases = [phrase for packed in packs for phrase in packed.phrases]
         found: list[sv.Detections | None] = [None] * len(images)
         for group in self._groups(images):
-            parts = self._candidates([images[index] for index in group], packs, threshold, top_k)
-            for index, candidates in zip(group, parts, strict=True):
-                found[index] = _detections(candidates, images[index], ontology.names, phrases)
+            seen = self._see([images[index] for index in group])
+            parts = self._candidates(seen, packs, threshold, top_k)
+            for row, (index, candidates) in enumerate(zip(group, parts, strict=True)):
+                if second_pass and len(packs) > 1:
+                    found[index] = self._again(seen.only(row), ontology, candidates, threshold, top_k)
+                else:
+                    found[index] = _detections(candidates, images[index], ontology.names, phrases)
         return [result for result in found if result is not None]
 
     def ground(
@@ -134,7 +150,7 @@ class GroundingDetector:
         packs = {caption: self._caption_pack(caption) for caption in asked}
         results = []
         for image, caption in zip(images, asked, strict=True):
-            (candidates,) = self._candidates([image], [packs[caption]], threshold, top_k)
+            (candidates,) = self._candidates(self._see([image]), [packs[caption]], threshold, top_k)
             results.append(_detections(candidates, image, caption.phrases, caption.phrases))
         return results
 
@@ -160,7 +176,7 @@ class GroundingDetector:
         results = []
         for image, ontology in zip(images, ontologies, strict=True):
             (packed,) = pack(ontology, self.tokenizer, self._max_tokens, self._block_tokens)
-            ((logits, boxes),) = self._forward([image], [packed.prompt])
+            ((logits, boxes),) = self._answers(self._see([image]), [packed.prompt])
             values = scores.expression_scores(logits[0], packed.prompt.spans[0])[:, None]  # (Q, 1)
             first = torch.zeros_like(values, dtype=torch.int64)
             best = scores.candidates(boxes[0], values, first[0], first, threshold=threshold, top_k=top_k)
@@ -177,12 +193,12 @@ class GroundingDetector:
                 yield indices[start : start + self._batch_size]
 
     def _candidates(
-        self, images: Sequence[Picture], packs: Sequence[PackedPrompt], threshold: float, top_k: int
+        self, seen: Seen, packs: Sequence[PackedPrompt], threshold: float, top_k: int
     ) -> list[scores.Candidates]:
-        """The best candidates of pictures of one resized size over all prompts; phrases are counted through."""
-        parts: list[list[scores.Candidates]] = [[] for _ in images]
+        """The best candidates of each picture over all prompts; phrases are counted through."""
+        parts: list[list[scores.Candidates]] = [[] for _ in seen.pictures]
         first_phrase = 0
-        answers = self._forward(images, [packed.prompt for packed in packs])
+        answers = self._answers(seen, [packed.prompt for packed in packs])
         for packed, (logits, boxes) in zip(packs, answers, strict=True):
             for row, part in enumerate(parts):
                 phrases = scores.phrase_scores(logits[row], packed.prompt.spans)  # (Q, P)
@@ -193,6 +209,27 @@ class GroundingDetector:
                 part.append(scores.candidates(boxes[row], values, labels, chosen, threshold=threshold, top_k=top_k))
             first_phrase += len(packed.phrases)
         return [scores.merged(part, top_k) for part in parts]
+
+    def _again(
+        self, seen: Seen, ontology: Ontology, first: scores.Candidates, threshold: float, top_k: int
+    ) -> sv.Detections:
+        """What one prompt of the categories found says, the likeliest first until it is full."""
+        if not len(first.labels):
+            return _detections(first, seen.pictures[0], ontology.names, ())
+        likeliest = dict.fromkeys(first.labels.tolist())  # by the best score of each
+        packed = fitting(ontology, likeliest, self.tokenizer, self._max_tokens, self._block_tokens)
+        (found,) = self._candidates(seen, [packed], threshold, top_k)
+        return _detections(found, seen.pictures[0], ontology.names, packed.phrases)
+
+    def _packed(self, ontology: Ontology) -> list[PackedPrompt]:
+        """The prompts of an ontology; those of the last few are kept, as thousands of names take a while to read."""
+        with self._lock:
+            known = self._packs.get(ontology)
+        if known is None:
+            known = pack(ontology, self.tokenizer, self._max_tokens, self._block_tokens)
+            with self._lock:
+                self._packs.put(ontology, known, 1)
+        return known
 
     def _caption_pack(self, caption: Caption) -> PackedPrompt:
         """The caption as one prompt whose categories are its phrases."""
@@ -205,9 +242,15 @@ class GroundingDetector:
         phrases = caption.phrases
         return PackedPrompt(prompt, phrases, tuple(range(len(phrases))), pieces=caption.owners)
 
-    def _forward(self, images: Sequence[Picture], prompts: Sequence[Prompt]) -> Iterator[Result]:
-        """Of each prompt the logits (B, Q, T) and boxes (B, Q, 4) of pictures of one size, see `engine.passes`."""
-        answers = self._passes.each(images, prompts)
+    def _see(self, images: Sequence[Picture]) -> Seen:
+        """Pictures of one resized size, looked at once."""
+        with self._lock, torch.no_grad():
+            self.model.eval()
+            return self._passes.see(images)
+
+    def _answers(self, seen: Seen, prompts: Sequence[Prompt]) -> Iterator[Result]:
+        """Of each prompt the logits (B, Q, T) and boxes (B, Q, 4), see `engine.passes`; a pass at a time."""
+        answers = self._passes.answers(seen, prompts)
         while True:
             with self._lock, torch.no_grad():
                 self.model.eval()

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,24 @@ _PROMPTS_SHARE = 8  # prompts may take an eighth of what is kept
 
 Result = tuple[Tensor, Tensor]
 """Logits (B, Q, T) of the prompt's T tokens and boxes (B, Q, 4) normalised cxcywh, float32 on the CPU."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Pictures of one resized size that were looked at once, for any number of prompts.
+
+    Attributes:
+        pictures: each (H, W, 3) uint8 RGB.
+        image: their features; None where transformers' own forward pass is needed, which makes them anew.
+    """
+
+    pictures: tuple[Picture, ...]
+    image: Image | None
+
+    def only(self, row: int) -> "Seen":
+        """One of the pictures."""
+        image = None if self.image is None else replace(self.image, cells=self.image.cells[row : row + 1])
+        return Seen(self.pictures[row : row + 1], image)
 
 
 class Passes:
@@ -64,25 +82,20 @@ class Passes:
         """Of features, now."""
         return self._prompts.size + self._pictures.size
 
-    def each(self, pictures: Sequence[Picture], prompts: Sequence[Prompt]) -> Iterator[Result]:
-        """The answers to each prompt, in their order, over all pictures.
+    def see(self, pictures: Sequence[Picture]) -> Seen:
+        """Look at pictures, each (H, W, 3) uint8 RGB, all of one resized size."""
+        is_whole = min(self._preprocessing.resized_hw(*pictures[0].shape[:2])) >= MIN_EDGE_PX
+        known = is_whole and GroundingNetwork.runs(self._model.config)
+        return Seen(tuple(pictures), self._image(pictures) if known else None)
 
-        Args:
-            pictures: each (H, W, 3) uint8 RGB, all of one resized size.
-            prompts: any number.
-        """
-        if not self._is_known(pictures[0]):
-            yield from (self._by_transformers(pictures, prompt) for prompt in prompts)
+    def answers(self, seen: Seen, prompts: Sequence[Prompt]) -> Iterator[Result]:
+        """The answers to each prompt, in their order, over all pictures seen."""
+        if seen.image is None:
+            yield from (self._by_transformers(seen.pictures, prompt) for prompt in prompts)
             return
-        image = self._image(pictures)
-        size = max(self._together // len(pictures), 1)
+        size = max(self._together // len(seen.pictures), 1)
         for start in range(0, len(prompts), size):
-            yield from self._answers(image, prompts[start : start + size])
-
-    def _is_known(self, picture: Picture) -> bool:
-        """Whether a picture is read without padding, by a network that `GroundingNetwork` runs."""
-        is_whole = min(self._preprocessing.resized_hw(*picture.shape[:2])) >= MIN_EDGE_PX
-        return is_whole and GroundingNetwork.runs(self._model.config)
+            yield from self._answers(seen.image, prompts[start : start + size])
 
     def _answers(self, image: Image, prompts: Sequence[Prompt]) -> Iterator[Result]:
         """The answers to several prompts by one pass: each picture stands in it once for each of them."""

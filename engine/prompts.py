@@ -1,6 +1,6 @@
 """Categories and captions as the token ids a detector reads, with the tokens of each phrase."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -71,6 +71,32 @@ def pack(
         chunks[-1].append(index)
         room -= needed
     return [_packed(ontology, tuple(chunk), tokenizer) for chunk in chunks]
+
+
+def fitting(
+    ontology: Ontology,
+    indices: Iterable[int],
+    tokenizer: PreTrainedTokenizerBase,
+    max_tokens: int = MAX_TOKENS,
+    block_tokens: int = MAX_TOKENS,
+) -> PackedPrompt:
+    """One prompt of the first of these categories, as many as fit, in the ontology's order.
+
+    Args:
+        ontology: that `pack` takes.
+        indices: into its categories, at least one, the most important first.
+        tokenizer: the detector's own, fast (with offsets).
+        max_tokens: of the prompt.
+        block_tokens: of one phrase and its '.'.
+    """
+    room = max_tokens - 2  # [CLS] and [SEP]
+    chosen: list[int] = []
+    for index in indices:
+        room -= _count_tokens(ontology.categories[index], tokenizer, max_tokens, block_tokens)
+        if room < 0:
+            break
+        chosen.append(index)
+    return _packed(ontology, sorted(chosen), tokenizer)
 
 
 def encode(text: str, char_spans: Sequence[Span], tokenizer: PreTrainedTokenizerBase) -> Prompt:

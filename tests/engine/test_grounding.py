@@ -284,3 +284,36 @@ def test_threads_take_turns(tiny_detector: GroundingDetector) -> None:
         for one, other in zip(found, expected, strict=True):
             assert_same(one, other, tolerance=0)
     assert len(results) == 3
+
+
+def many() -> Ontology:
+    """So many categories that they need several prompts."""
+    return Ontology.from_names(
+        [f"{color} {thing} {number}" for color in ("red", "blue") for thing in ("cat", "car") for number in range(40)]
+    )
+
+
+def test_a_second_pass_asks_for_what_was_found_in_one_prompt(tiny_detector: GroundingDetector) -> None:
+    ontology = many()
+    (first,) = tiny_detector.detect(PICTURES[:1], ontology, threshold=0.06, top_k=12)
+    (second,) = tiny_detector.detect(PICTURES[:1], ontology, threshold=0.06, top_k=12, second_pass=True)
+    assert first.class_id is not None
+    likeliest = sorted(set(first.class_id.tolist()))
+    assert len(likeliest) > 1
+    alone = Ontology(tuple(ontology.categories[index] for index in likeliest))
+    (expected,) = tiny_detector.detect(PICTURES[:1], alone, threshold=0.06, top_k=12)
+    assert list(second.data["class_name"]) == list(expected.data["class_name"])
+    np.testing.assert_array_equal(second.confidence, expected.confidence)
+    np.testing.assert_array_equal(second.xyxy, expected.xyxy)
+    assert second.class_id is not None
+    assert [ontology.names[index] for index in second.class_id] == list(second.data["class_name"])
+
+
+def test_a_second_pass_over_nothing_finds_nothing(tiny_detector: GroundingDetector) -> None:
+    (found,) = tiny_detector.detect(PICTURES[:1], many(), threshold=1.0, second_pass=True)
+    assert len(found) == 0
+
+
+def test_one_prompt_needs_no_second_pass(tiny_detector: GroundingDetector) -> None:
+    once, twice = (tiny_detector.detect(PICTURES[:1], ONTOLOGY, threshold=0, second_pass=it)[0] for it in (False, True))
+    assert_same(once, twice, tolerance=0)

@@ -34,7 +34,7 @@ def passes(model: Any, *, together: int = 1, keep_bytes: int = 0) -> Passes:
 
 @torch.no_grad()
 def results(of: Passes, pictures: list[Picture], asked: list[Prompt]) -> list[tuple[Tensor, Tensor]]:
-    return list(of.each(pictures, asked))
+    return list(of.answers(of.see(pictures), asked))
 
 
 @contextmanager

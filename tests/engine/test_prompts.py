@@ -5,7 +5,7 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.errors import PromptError
 from engine.ontology import Category, Ontology
-from engine.prompts import BLOCK_ENDS, encode, longest_block, pack, positive_map
+from engine.prompts import BLOCK_ENDS, encode, fitting, longest_block, pack, positive_map
 from tests.tiny_checkpoint import tiny_tokenizer
 
 TOKENIZER: PreTrainedTokenizerBase = tiny_tokenizer()
@@ -103,3 +103,13 @@ def test_any_names_keep_their_tokens_apart(names: list[str]) -> None:
         for phrase, (start, end) in zip(packed.phrases, packed.prompt.spans, strict=True):
             alone = TOKENIZER(phrase, add_special_tokens=False, split_special_tokens=True)["input_ids"]
             assert list(ids[start:end]) == alone
+
+
+def test_the_most_important_categories_that_fit_make_one_prompt() -> None:
+    ontology = Ontology.from_names(["cat", "red car", "dog", "blue bird"])
+    all_of_it = fitting(ontology, [3, 0, 1, 2], tiny_tokenizer())
+    assert all_of_it.categories == (0, 1, 2, 3)
+    assert all_of_it.prompt == pack(ontology, tiny_tokenizer())[0].prompt
+    some = fitting(ontology, [3, 0, 1, 2], tiny_tokenizer(), max_tokens=2 + 3 + 2)  # "blue bird." and "cat."
+    assert some.categories == (0, 3)
+    assert some.phrases == ("cat", "blue bird")
