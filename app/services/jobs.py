@@ -1,4 +1,4 @@
-"""Work of the page that takes longer than a request: one after the other, watched and stopped by id."""
+"""Work of the page that takes longer than a request, watched and stopped by id."""
 
 import threading
 import time
@@ -111,23 +111,28 @@ class Job:
 
 
 class Jobs:
-    """All jobs of this process, the newest `keep` remembered; one worker, so that they never fight for the device."""
+    """All jobs of this process, the newest `keep` remembered.
+
+    Long ones run one after the other, and so do short ones, beside them: what somebody asks of the image at hand need
+    not wait until a thousand images are labelled.
+    """
 
     def __init__(self, keep: int = 100) -> None:
         self._jobs: dict[UUID, Job] = {}
         self._keep = keep
         self._lock = threading.Lock()  # requests start jobs on threads of their own
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="job")
+        self._long = ThreadPoolExecutor(max_workers=1, thread_name_prefix="job")
+        self._short = ThreadPoolExecutor(max_workers=1, thread_name_prefix="short-job")
 
-    def start(self, work: Callable[[Job], dict[str, object]]) -> UUID:
-        """Queue a piece of work."""
+    def start(self, work: Callable[[Job], dict[str, object]], *, is_short: bool = False) -> UUID:
+        """Queue a piece of work; a short one never waits for a long one."""
         job = Job(uuid4())
         with self._lock:
             self._jobs[job.state.id] = job
             for old in list(self._jobs)[: -self._keep]:
                 if self._jobs[old].state.state not in ("queued", "running"):
                     del self._jobs[old]
-        self._worker.submit(job.run, work)
+        (self._short if is_short else self._long).submit(job.run, work)
         return job.state.id
 
     def state(self, job_id: UUID) -> JobState:
@@ -146,7 +151,8 @@ class Jobs:
         """Stop everything and wait for the piece at hand."""
         for job in list(self._jobs.values()):
             job.stop()
-        self._worker.shutdown(cancel_futures=True)
+        for worker in (self._short, self._long):
+            worker.shutdown(cancel_futures=True)
 
     def _job(self, job_id: UUID) -> Job:
         try:

@@ -21,6 +21,7 @@ from annotations.shapes import Box
 from app.services.jobs import Job, Jobs
 from app.services.models import Models
 from app.services.questions import Question, adopted, answers
+from app.services.turns import NoLongerWanted, Urgency
 from common.boxes import Boxes
 from common.images import ImageRefused, ImageRGB, read_indexed
 from common.masks import Rle, encode_mask
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 MASKED = 60
 """At most so many detections of an image get a mask, the best first: each costs time."""
+
+SHORT = 4
+"""Somebody who asks about so many images waits for them."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,10 @@ class Labeller:
 
     def start(self, dataset_id: int, asked: Question, image_ids: Sequence[int] | None, *, masks: bool) -> UUID:
         """Queue a detection over some images (None: all of the dataset) and answer the job's id."""
-        return self._jobs.start(partial(self.run, dataset_id, asked, image_ids, masks=masks, batch=1))
+        is_short = image_ids is not None and len(image_ids) <= SHORT
+        urgency = Urgency.PAGE if is_short else Urgency.BATCH
+        work = partial(self.run, dataset_id, asked, image_ids, masks=masks, batch=1, urgency=urgency)
+        return self._jobs.start(work, is_short=is_short)
 
     def run(
         self,
@@ -75,6 +82,7 @@ class Labeller:
         *,
         masks: bool = False,
         batch: int = 4,
+        urgency: Urgency = Urgency.BATCH,
     ) -> dict[str, object]:
         """Detect on the images one batch after the other, each stored when it is done.
 
@@ -95,7 +103,11 @@ class Labeller:
             if job.should_stop:
                 break
             good = _readable(group, images, job)
-            by, found = self._find([image for _, image in good], asked, masks)
+            try:
+                with self._models.device(urgency, lambda: not job.should_stop):
+                    by, found = self._find([image for _, image in good], asked, masks)
+            except NoLongerWanted:
+                break
             if not category_ids and any(found):
                 category_ids = self._category_ids(dataset_id, asked)
             for (target, _), boxes in zip(good, found, strict=True):
@@ -117,7 +129,7 @@ class Labeller:
         """Masks for boxes, or one mask for points (label 1: on the object, 0: not on it)."""
         with self._store.reading() as session:
             image = queries.image_by_id(session, image_id)
-        with self._models.device():
+        with self._models.device(Urgency.CLICK):
             segmenter = self._models.segmenter()
             if self._looked_at != image_id:
                 self._looked_at = None
@@ -146,12 +158,11 @@ class Labeller:
         """The detector's name, and what it finds on each image; without an image nobody is asked."""
         if not images:
             return "", []
-        with self._models.device():
-            detector = self._models.detector()
-            found = answers(detector, images, asked)
-            return detector.name, [
-                self._with_masks(image, detections, masks) for image, detections in zip(images, found, strict=True)
-            ]
+        detector = self._models.detector()
+        found = answers(detector, images, asked)
+        return detector.name, [
+            self._with_masks(image, detections, masks) for image, detections in zip(images, found, strict=True)
+        ]
 
     def _with_masks(self, image: ImageRGB, detections: "sv.Detections", masks: bool) -> list[Found]:
         """The detections, the best first; the first `MASKED` of them with a mask when asked for."""

@@ -1,6 +1,5 @@
 """The detectors and segmenters at hand: found by name, loaded once, promoted and rolled back."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from annotations import runs
 from annotations.database import Store
+from app.services.turns import Turns, Urgency
 
 if TYPE_CHECKING:
     from engine.detector import Detector
@@ -51,7 +51,7 @@ class ModelView:
 
 
 class Models:
-    """Finds detectors by name and holds the ones in use; one lock for the device they share."""
+    """Finds detectors by name and holds the ones in use; they take turns on one device."""
 
     def __init__(
         self,
@@ -64,14 +64,18 @@ class Models:
         self._asked = detector
         self._asked_segmenter = segmenter
         self._is_cached = is_cached or _is_cached
-        self._device = threading.RLock()
+        self._device = Turns()
         self._loaded: tuple[str, Detector] | None = None
         self._segmenter: Segmenter | None = None
 
     @contextmanager
-    def device(self) -> Iterator[None]:
-        """Hold the device: detections, masks and clicks take turns on it."""
-        with self._device:
+    def device(self, urgency: Urgency = Urgency.BATCH, is_wanted: Callable[[], bool] | None = None) -> Iterator[None]:
+        """Hold the device: clicks, detections and measurements take turns on it, see `Turns`.
+
+        Raises:
+            NoLongerWanted: `is_wanted` says no while waiting.
+        """
+        with self._device.turn(urgency, is_wanted):
             yield
 
     def current(self) -> str:
@@ -93,7 +97,7 @@ class Models:
             engine.errors.EngineError: it is there and can't be loaded.
         """
         wanted = name or self.current()
-        with self._device:
+        with self._device.turn(Urgency.PAGE):
             if self._loaded is None or self._loaded[0] != wanted:
                 from engine.checkpoints import load_detector
 
@@ -103,7 +107,7 @@ class Models:
 
     def segmenter(self) -> "Segmenter":
         """The segmenter in use, loaded when it is first needed."""
-        with self._device:
+        with self._device.turn(Urgency.PAGE):
             if self._segmenter is None:
                 from engine.segmenters.loading import load_segmenter
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 from annotations.database import Store
 from app.services.models import Models
+from app.services.turns import Urgency
 
 if TYPE_CHECKING:
     from engine.grounding import GroundingDetector
@@ -24,7 +25,7 @@ def preview_sheet(store: Store, models: Models, dataset: str, mode: str) -> byte
 
     name = models.current()
     request = TrainRequest(dataset, name, models.source(name), mode=mode)
-    with models.device():  # its tokenizer refuses two threads at once
+    with models.device(Urgency.PAGE):  # its tokenizer refuses two threads at once
         detector = cast("GroundingDetector", models.detector(name))
         found = preview_request(store, request, SAMPLES, detector)
     called = [found.names[sample.image_id] for sample in found.samples]

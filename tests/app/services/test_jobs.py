@@ -1,6 +1,7 @@
 import threading
+import time
 from collections.abc import Iterator
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -15,12 +16,13 @@ def jobs() -> Iterator[Jobs]:
     jobs.close()
 
 
-def wait(jobs: Jobs, job_id: object) -> JobState:
-    """The state once a job has ended (everything queued before a later job has ended when that one runs)."""
-    reached = threading.Event()
-    jobs.start(lambda _job: reached.set() or {})  # type: ignore[func-returns-value]
-    assert reached.wait(10)
-    return jobs.state(job_id)  # type: ignore[arg-type]
+def wait(jobs: Jobs, job_id: UUID) -> JobState:
+    """The state once a job has ended."""
+    deadline = time.monotonic() + 10
+    while jobs.state(job_id).state in ("queued", "running"):
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    return jobs.state(job_id)
 
 
 def test_a_job_reports_its_progress_and_its_result(jobs: Jobs) -> None:
@@ -107,3 +109,14 @@ def test_only_the_last_images_are_listed_so_that_an_answer_stays_small(jobs: Job
 def test_an_unknown_job_says_why_it_may_be_unknown(jobs: Jobs) -> None:
     with pytest.raises(JobNotFound, match="before the last restart"):
         jobs.state(uuid4())
+
+
+def test_a_short_job_does_not_wait_for_a_long_one(jobs: Jobs) -> None:
+    go_on = threading.Event()
+    long = jobs.start(lambda _job: {"waited": go_on.wait(10)})
+    try:
+        assert wait(jobs, jobs.start(lambda _job: {"short": True}, is_short=True)).result == {"short": True}
+        assert jobs.state(long).state in ("queued", "running")
+    finally:
+        go_on.set()
+    assert wait(jobs, long).result == {"waited": True}

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from annotations.queries import categories, dataset_by_id, image_shapes, images_
 from app.services import Services
 from app.services.jobs import Job
 from app.services.questions import FLOOR, Question, question
+from app.services.turns import Urgency
 from common.images import ImageRefused
 from common.masks import decode_mask
 from engine.grounding import GroundingDetector
@@ -161,3 +163,31 @@ def test_only_names_are_remembered_as_the_prompt_of_the_dataset(services: Servic
     ask(services, dataset_id, question("ground", "a cat on the left of a dog"))
     with services.store.reading() as session:
         assert dataset_by_id(session, dataset_id).prompt == "cat. dog."
+
+
+def test_one_image_is_answered_while_a_whole_dataset_is_under_way(services: Services, dataset_id: int) -> None:
+    ids = image_ids(services, dataset_id)
+    everything = services.labeller.start(dataset_id, question("detect", "cat."), None, masks=False)
+    one = services.labeller.start(dataset_id, question("detect", "cat."), ids[:1], masks=False)
+    deadline = time.monotonic() + 60
+    while services.jobs.state(one).state not in ("done", "failed"):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert services.jobs.state(one).state == "done"
+    assert services.jobs.state(one).images == (ids[0],)
+    while services.jobs.state(everything).state != "done":
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_detection_that_waits_for_the_device_ends_when_it_is_stopped(services: Services, dataset_id: int) -> None:
+    ids = image_ids(services, dataset_id)
+    with services.models.device(Urgency.CLICK):
+        waiting = services.labeller.start(dataset_id, question("detect", "cat."), ids[:1], masks=False)
+        services.jobs.stop(waiting)
+        deadline = time.monotonic() + 60
+        while services.jobs.state(waiting).state not in ("stopped", "failed"):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    state = services.jobs.state(waiting)
+    assert (state.state, state.images) == ("stopped", ())
