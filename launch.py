@@ -288,7 +288,7 @@ def _scenes_options(sub: argparse.ArgumentParser) -> None:
 
 
 def _bench_options(sub: argparse.ArgumentParser) -> None:
-    names = ("training", "ablations", "starter", "starter-tuning")
+    names = ("training", "ablations", "starter", "starter-tuning", "engine")
     sub.add_argument("name", nargs="?", choices=names, default="training", metavar="NAME", help=" or ".join(names))
     sub.add_argument(
         "--steps", type=_positive, metavar="N", help="of each detector that learns (200; starter-tuning: as train)"
@@ -317,6 +317,7 @@ def _bench_options(sub: argparse.ArgumentParser) -> None:
         help="of starter and starter-tuning: what is measured (starter)",
     )
     sub.add_argument("--segmenter", default="starter", metavar="NAME", help="starter: what draws the masks (starter)")
+    sub.add_argument("--repeats", type=_positive, default=3, metavar="N", help="engine: of each time (3)")
     sub.add_argument(
         "--threshold", type=_fraction, help="starter: from which score on a box counts as shown (the page's)"
     )

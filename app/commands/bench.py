@@ -13,7 +13,13 @@ _SAY_EVERY_S = 10.0
 
 def run(arguments: argparse.Namespace) -> int:
     """Run one benchmark; minutes each, `starter-tuning` an hour, `ablations` hours."""
-    benchmarks = {"training": _training, "ablations": _ablations, "starter": _starter, "starter-tuning": _tuning}
+    benchmarks = {
+        "training": _training,
+        "ablations": _ablations,
+        "starter": _starter,
+        "starter-tuning": _tuning,
+        "engine": _engine,
+    }
     return benchmarks[arguments.name](arguments)
 
 
@@ -50,7 +56,7 @@ def _starter(arguments: argparse.Namespace) -> int:
         arguments.detector, arguments.seed, arguments.images, threshold, arguments.segmenter
     )
     document = starter.run(benchmark, _TimeLeft())
-    return _answer(arguments, document, _print_starter)
+    return _answer(arguments, document, _print_rows)
 
 
 def _tuning(arguments: argparse.Namespace) -> int:
@@ -61,6 +67,12 @@ def _tuning(arguments: argparse.Namespace) -> int:
     )
     document = starter_tuning.run(benchmark, say)
     return _answer(arguments, document, _print_tuning)
+
+
+def _engine(arguments: argparse.Namespace) -> int:
+    from engine.benchmarks import report
+
+    return _answer(arguments, report.run(arguments.repeats, say), _print_rows)
 
 
 def _answer(arguments: argparse.Namespace, document: dict[str, Any], show: Callable[[dict[str, Any]], None]) -> int:
@@ -95,7 +107,7 @@ def _print_training(document: dict[str, Any]) -> None:
         print(f"{key:28} {document[key]}")
 
 
-def _print_starter(document: dict[str, Any]) -> None:
+def _print_rows(document: dict[str, Any]) -> None:
     for key, value in document.items():
         if isinstance(value, dict):
             print(f"{key:28} " + "  ".join(f"{name}: {part}" for name, part in value.items()))

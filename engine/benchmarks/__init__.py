@@ -1,0 +1,1 @@
+"""What the engine's own ways gain: `bench engine`, side by side with transformers on the same weights and inputs."""

@@ -1,0 +1,34 @@
+"""The benchmark's own rows, on the starter: what it compares is really equal, and every row is there."""
+
+import pytest
+
+from engine.benchmarks.cpu import Subject, measure, subject_of
+from engine.benchmarks.full_size import names
+from engine.checkpoints import STARTER, load_detector
+from engine.preprocessing import Preprocessing
+from tests.tiny_checkpoint import tiny_tokenizer
+
+
+@pytest.fixture(scope="module")
+def subject() -> Subject:
+    model = load_detector(STARTER, device="cpu").model
+    return subject_of(model, Preprocessing(192, 256), (192, 256), repeats=1, vocabulary=90)
+
+
+def test_every_row_is_measured(subject: Subject) -> None:
+    said: list[str] = []
+    found = measure(subject, said.append)
+    assert found["max_diff"] < 1e-4
+    assert found["batch_diff"] < 1e-4
+    assert found["naive_prompts"] == 3  # 90 names, 40 at a time
+    assert 1 <= found["vocabulary_prompts"] < 3
+    times = ("latency_ratio", "over_floor", "reprompt_ratio", "vocabulary_ratio", "gain_weighted_bags")
+    assert all(found[name] > 0 for name in times)
+    assert said
+
+
+def test_names_differ_and_are_the_same_each_time() -> None:
+    found = names(tiny_tokenizer(), 40)
+    assert len(set(found)) == 40
+    assert found == names(tiny_tokenizer(), 40)
+    assert found != names(tiny_tokenizer(), 40, seed=1)
