@@ -1,17 +1,15 @@
 """Forward passes over pictures and prompts: what can be shared between them is made once."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.kept import Kept
+from engine.kept import Kept, key_of
 from engine.network.network import GroundingNetwork, Image, Text
 from engine.network.switches import Switches
 from engine.preprocessing import MIN_EDGE_PX, Picture, Preprocessing
@@ -113,7 +111,7 @@ class Passes:
     def _image(self, pictures: Sequence[Picture]) -> Image:
         """Backbone features of pictures of one resized size; those that are kept are not made again."""
         resized = [self._preprocessing.resize(picture) for picture in pictures]
-        keys = [_key(picture) for picture in resized] if self._pictures.limit else []
+        keys = [key_of(picture) for picture in resized] if self._pictures.limit else []
         known = {key: self._pictures.get(key) for key in keys}
         if keys and all(known.values()):
             found = [image for image in (known[key] for key in keys) if image is not None]
@@ -161,13 +159,6 @@ class Passes:
         if self._precision is None:
             return nullcontext()
         return torch.autocast(self._device.type, dtype=self._precision)
-
-
-def _key(picture: Picture) -> bytes:
-    """Equal for equal pictures."""
-    digest = hashlib.blake2b(np.ascontiguousarray(picture).data, digest_size=16)
-    digest.update(str(picture.shape).encode())
-    return digest.digest()
 
 
 def _bytes_of(tensor: Tensor) -> int:

@@ -15,6 +15,9 @@ Masks = NDArray[np.bool_]  # (N, H, W)
 Points = NDArray[np.float32]  # (N, P, 2): x, y in pixels
 Labels = NDArray[np.int64]  # (N, P): 1 on the object, 0 beside it
 
+EMBEDDINGS_BYTES = 256_000_000
+"""Kept by a segmenter of the pictures it looked at last: some sixty of SAM's."""
+
 _PIXELS_AT_ONCE = 64_000_000  # of masks held together as floats: 256 MB
 
 

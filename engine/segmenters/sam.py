@@ -14,9 +14,10 @@ from torch._weights_only_unpickler import UnpicklingError  # type: ignore[attr-d
 from common.boxes import Boxes
 from engine.devices import pick_device
 from engine.errors import CheckpointRefused, WeightsMissing
+from engine.kept import Kept, key_of
 from engine.preprocessing import Picture
 from engine.pretrained import first_line
-from engine.segmenters.base import MaskPrompts, Masks, Points, masks_at_once
+from engine.segmenters.base import EMBEDDINGS_BYTES, MaskPrompts, Masks, Points, masks_at_once
 from engine.segmenters.sam_weights import build_sam
 
 _UNREADABLE = (  # what torch's reader raises on files of other kinds
@@ -28,20 +29,33 @@ _UNREADABLE = (  # what torch's reader raises on files of other kinds
 class Sam:
     """The `Segmenter` over segment-anything: `set_image` runs the image encoder, `predict` only the decoder.
 
+    The embeddings of the pictures looked at last are kept: coming back to one costs nothing.
+
     Attributes:
         network: the `Sam` of segment-anything.
         name: what people call it.
     """
 
-    def __init__(self, network: SamNetwork, *, name: str = "sam", device: str = "auto") -> None:
+    def __init__(
+        self, network: SamNetwork, *, name: str = "sam", device: str = "auto", keep_bytes: int = EMBEDDINGS_BYTES
+    ) -> None:
         self.network = network.to(pick_device(device)).eval()
         self.name = name
         self._predictor = SamPredictor(self.network)
         self._image: Picture | None = None
+        self._kept: Kept[bytes, tuple[torch.Tensor, tuple[int, int]]] = Kept(keep_bytes)
 
     def set_image(self, image: Picture) -> None:
         """Look at a picture, (H, W, 3) uint8 RGB."""
-        self._predictor.set_image(image)
+        known = self._kept.get(key_of(image))
+        if known is None:
+            self._predictor.set_image(image)
+            features = self._predictor.features
+            size = features.numel() * features.element_size()
+            self._kept.put(key_of(image), (features, self._predictor.input_size), size)
+        else:
+            self._predictor.features, self._predictor.input_size = known
+            self._predictor.original_size, self._predictor.is_image_set = image.shape[:2], True
         self._image = image
 
     def predict(

@@ -13,9 +13,10 @@ from common.boxes import Boxes
 from engine.checkpoint_files import check_folder
 from engine.devices import pick_device
 from engine.hub import find_folder
+from engine.kept import Kept, key_of
 from engine.preprocessing import Picture
 from engine.pretrained import load_pretrained
-from engine.segmenters.base import MaskPrompts, Masks, Points, masks_at_once
+from engine.segmenters.base import EMBEDDINGS_BYTES, MaskPrompts, Masks, Points, masks_at_once
 
 _MODELS = {"sam": SamModel, "sam2": Sam2Model, "sam2_video": Sam2Model}  # published SAM 2 are video models
 
@@ -26,14 +27,17 @@ _STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 class TransformersSam:
     """The `Segmenter` over `SamModel` and `Sam2Model`: `set_image` runs the image encoder, `predict` only the decoder.
 
-    SAM scales a picture to its input's longest side and pads it; SAM 2 stretches it to a square.
+    SAM scales a picture to its input's longest side and pads it; SAM 2 stretches it to a square. The embeddings of the
+    pictures looked at last are kept: coming back to one costs nothing.
 
     Attributes:
         model: the network.
         name: what people call it.
     """
 
-    def __init__(self, model: PreTrainedModel, *, name: str = "sam", device: str = "auto") -> None:
+    def __init__(
+        self, model: PreTrainedModel, *, name: str = "sam", device: str = "auto", keep_bytes: int = EMBEDDINGS_BYTES
+    ) -> None:
         self._device = pick_device(device)
         self.model = model.to(self._device).eval()
         self.name = name
@@ -42,6 +46,7 @@ class TransformersSam:
         self._image: Picture | None = None
         self._input_hw = (0, 0)
         self._embeddings: Any = None
+        self._kept: Kept[bytes, Any] = Kept(keep_bytes)
 
     @torch.no_grad()
     def set_image(self, image: Picture) -> None:
@@ -51,12 +56,19 @@ class TransformersSam:
         if self._keeps_aspect:
             scale = self._side / max(height, width)
             self._input_hw = (max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5)))
+        self._embeddings = self._kept.get(key_of(image))
+        if self._embeddings is None:
+            self._embeddings = self._looked_at(image)
+            self._kept.put(key_of(image), self._embeddings, _bytes_of(self._embeddings))
+        self._image = image
+
+    def _looked_at(self, image: Picture) -> Any:
+        """The embeddings of a picture: a tensor, or SAM 2's one a scale."""
         resized = Image.fromarray(image).resize(self._input_hw[::-1], Image.Resampling.BILINEAR)
         pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1) / 255  # (3, h, w)
         values = torch.zeros(1, 3, self._side, self._side)
         values[0, :, : self._input_hw[0], : self._input_hw[1]] = (pixels - _MEAN) / _STD
-        self._embeddings = self.model.get_image_embeddings(values.to(self._device))
-        self._image = image
+        return self.model.get_image_embeddings(values.to(self._device))
 
     def predict(
         self,
@@ -108,6 +120,11 @@ def load_transformers_sam(
     config = check_folder(folder, tuple(_MODELS))
     model = load_pretrained(_MODELS[config["model_type"]], folder)
     return TransformersSam(model, name=name or Path(source).name or folder.resolve().name, device=device)
+
+
+def _bytes_of(embeddings: Any) -> int:
+    tensors = [embeddings] if isinstance(embeddings, torch.Tensor) else embeddings
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def _upsampled(logits: torch.Tensor, size_hw: tuple[int, ...]) -> torch.Tensor:

@@ -61,6 +61,32 @@ def test_the_encoder_runs_once_a_picture_however_many_prompts(make: Maker, image
 
 
 @EVERY_KIND
+def test_coming_back_to_a_picture_costs_no_encoder_and_changes_no_mask(make: Maker, image: Picture) -> None:
+    segmenter, encoder = make()
+    runs: list[int] = []
+    encoder.register_forward_hook(lambda *_: runs.append(1))
+    other = np.ascontiguousarray(image[:40, :70])
+    segmenter.set_image(image)
+    first = segmenter.predict(boxes_xyxy=BOXES)
+    segmenter.set_image(other)
+    elsewhere = segmenter.predict(points_xy=POINTS)
+    segmenter.set_image(image)
+    np.testing.assert_array_equal(segmenter.predict(boxes_xyxy=BOXES), first)
+    segmenter.set_image(other)
+    np.testing.assert_array_equal(segmenter.predict(points_xy=POINTS), elsewhere)
+    assert len(runs) == 2
+
+
+def test_embeddings_are_kept_within_their_bytes(image: Picture) -> None:
+    segmenter = TransformersSam(tiny_transformers_sam(), device="cpu", keep_bytes=0)
+    runs: list[int] = []
+    segmenter.model.vision_encoder.register_forward_hook(lambda *_: runs.append(1))
+    segmenter.set_image(image)
+    segmenter.set_image(image)
+    assert len(runs) == 2
+
+
+@EVERY_KIND
 def test_boxes_and_points_each_give_a_mask_of_the_pictures_size(make: Maker, image: Picture) -> None:
     segmenter, _ = make()
     segmenter.set_image(image)

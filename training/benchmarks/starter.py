@@ -44,7 +44,7 @@ from training.metrics.referring import matched_pairs, referring_precision
 from training.segmenter.measure import mask_iou
 from training.worlds.concepts import CONCEPTS
 
-THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
+THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 _TOP_K = 300  # pairs of box and name of a picture, the protocol of `evaluate`
 _RIGHT = 0.5  # IoU from which on a box is right
@@ -122,7 +122,7 @@ def measure(detector: Detector, benchmark: StarterBenchmark, progress: Progress)
     seconds = _seconds(detector, seed, benchmark, work)
     by_name = federated(named)
     compositions = _compositions(federated(composed), seed)
-    shown, shown_in_vain = _as_shown(named), _as_shown(vain)
+    shown, shown_in_vain = as_shown(named), as_shown(vain)
     of_shown = federated(shown).metrics
     absent = {threshold: _boxes_an_image(shown_in_vain, threshold) for threshold in (*THRESHOLDS, benchmark.threshold)}
     document = {
@@ -148,7 +148,7 @@ def measure(detector: Detector, benchmark: StarterBenchmark, progress: Progress)
         "name_accuracy_every_name": _name_accuracy(every),
         "threshold": benchmark.threshold,
         "false_boxes": {f"{threshold:g}": absent[threshold] for threshold in THRESHOLDS},
-        "f1": {f"{threshold:g}": _f1(shown, threshold) for threshold in THRESHOLDS},
+        "f1": {f"{threshold:g}": f1(shown, threshold) for threshold in THRESHOLDS},
         "weakest": _weakest(by_name),
         "counts": {
             "concepts": len(CONCEPTS),
@@ -170,7 +170,12 @@ def measure(detector: Detector, benchmark: StarterBenchmark, progress: Progress)
 
 
 def answers(
-    detector: Detector, asked: Iterable[Question], work: "_Work", *, threshold: float = 0.0, cost: float = 1.0
+    detector: Detector,
+    asked: Iterable[Question],
+    work: "_Work | None" = None,
+    *,
+    threshold: float = 0.0,
+    cost: float = 1.0,
 ) -> list[Answer]:
     """What a detector says to each question, one picture at a time."""
     result = []
@@ -179,7 +184,8 @@ def answers(
             [question.image], Ontology.from_names(question.names), threshold=threshold, top_k=_TOP_K
         )
         result.append(Answer(question.names, question.labels, predictions_of(found)))
-        work.done(cost)
+        if work is not None:
+            work.done(cost)
     return result
 
 
@@ -297,7 +303,8 @@ def _name_accuracy(given: Sequence[Answer]) -> float | None:
     return _mean(right)
 
 
-def _as_shown(given: Sequence[Answer]) -> list[Answer]:
+def as_shown(given: Sequence[Answer]) -> list[Answer]:
+    """The same without second boxes around one thing."""
     return [replace(answer, found=without_doubles(answer.found)) for answer in given]
 
 
@@ -305,7 +312,8 @@ def _boxes_an_image(given: Sequence[Answer], threshold: float) -> float | None:
     return _mean([float((answer.found.scores >= np.float32(threshold)).sum()) for answer in given])
 
 
-def _f1(given: Sequence[Answer], threshold: float) -> float:
+def f1(given: Sequence[Answer], threshold: float) -> float:
+    """Of all boxes from `threshold` on against all labels, at IoU 0.5."""
     right = shown = there = 0
     for answer in given:
         kept = answer.found.scores >= np.float32(threshold)

@@ -32,7 +32,7 @@ class StageConfig:
     learning_rate: float
     backbone_rate: float  # for backbone and text
     warmup: int = 100  # steps
-    flat: float = 0.5  # part of the steps before the rate falls along a cosine to 2 %
+    flat: float = 0.6  # part of the steps before the rate falls along a cosine to 2 %
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
     average_decay: float = 0.998
@@ -73,12 +73,14 @@ DENSE = StageConfig(
 )
 FULL = StageConfig(
     "full",
-    steps=7000,
+    steps=12000,
     learning_rate=8e-4,
     backbone_rate=5e-4,
     seed=1,
     criterion=CriterionConfig(iou_aware=True, gamma=1.0),  # presses harder on names that are wrong, and on second boxes
-    batches=BatchRules(longest=(224, 256, 288, 320, 320), scene=_SCENE),
+    batches=BatchRules(
+        longest=(224, 256, 288, 320, 320), unnamed_share=0.75, empty_share=0.2, told_share=0.4, scene=_SCENE
+    ),
 )
 
 
