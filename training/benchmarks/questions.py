@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from annotations.captions import CaptionText
 from common.images import ImageRGB
 from training.metrics.coco import Labels
 from training.worlds.concepts import CONCEPTS, SHAPE_COLOURS, SHAPES, TEXTURES, THINGS, TINTED
@@ -125,6 +126,19 @@ def referring(seed: int, count: int, texts: int) -> Iterator[tuple[ImageRGB, lis
             if text.text in kinds
         ]
         yield scene.image, found
+
+
+def captioned(seed: int, count: int) -> Iterator[tuple[ImageRGB, CaptionText]]:
+    """Scenes, each with a caption of several phrases, all of which mean something on it."""
+    rules = TextRules(captions=1, expressions=0, absent_share=0.0)
+    for index in range(count):
+        rng = _rng(seed, 9, index)
+        while True:
+            scene = relation_scene(rng, usual_size_hw(rng, _LONGEST_PX))
+            texts = [text for text in scene_texts(rng, things_of(scene), rules) if len(text.phrases) > 1]
+            if texts:
+                break
+        yield scene.image, texts[0]
 
 
 def of_one_size(seed: int, count: int) -> Iterator[Question]:

@@ -10,6 +10,7 @@ How the averages are made:
   their number, and asks for the scores of different names to be in the right order, too.
 - "unseen_AP50" is the mean over held-out compositions only, on scenes and with prompts full of their kin: the same
   noun in other colours, the same colour on other nouns. "kin_AP50" is the mean over that kin, which training shows.
+- "ground_R1" asks for a caption of several phrases, any-box: the best box of a phrase lies on one of its things.
 - "refer_P1" asks for one expression at a time, as `evaluate --task refer` does.
 - "mask_iou" is the mean over the things of other scenes, the segmenter being told the true box of each.
 - "AP50_as_shown" and "AP_as_shown" are of what people are shown, second boxes around one thing being left out
@@ -31,7 +32,7 @@ from numpy.typing import NDArray
 
 from common.boxes import iou
 from engine.checkpoints import STARTER, load_detector
-from engine.detector import Detector
+from engine.detector import Caption, Detector
 from engine.errors import WeightsMissing
 from engine.hub import find_folder
 from engine.ontology import Ontology
@@ -40,6 +41,7 @@ from training.benchmarks import questions
 from training.benchmarks.questions import Question
 from training.metrics.coco import Evaluation, Labels, Predictions, coco_metrics, predictions_of, without_doubles
 from training.metrics.lvis import FederatedCategory, FederatedLabels, lvis_fixed_ap
+from training.metrics.phrases import PhraseLabels, phrase_recall
 from training.metrics.referring import matched_pairs, referring_precision
 from training.segmenter.measure import mask_iou
 from training.worlds.concepts import CONCEPTS
@@ -49,7 +51,7 @@ THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 _TOP_K = 300  # pairs of box and name of a picture, the protocol of `evaluate`
 _RIGHT = 0.5  # IoU from which on a box is right
 _RENAMED, _COMPOSED, _IN_VAIN = 1 / 6, 1 / 6, 1 / 4  # pictures of these parts, of those with prompts by name
-_REFERRED, _EVERY_NAME, _MASKED, _TIMED = 1 / 12, 1 / 75, 1 / 20, 1 / 60
+_REFERRED, _CAPTIONED, _EVERY_NAME, _MASKED, _TIMED = 1 / 12, 1 / 12, 1 / 75, 1 / 20, 1 / 60
 _EXPRESSIONS = 4  # of a scene
 _POOLED = 50  # best boxes of a picture that count where all names are one
 _NAMES_READ = 60  # at once by a detector that is asked for hundreds; only to guess the time
@@ -119,6 +121,7 @@ def measure(detector: Detector, benchmark: StarterBenchmark, progress: Progress)
     vain = answers(detector, questions.in_vain(seed, benchmark.share(_IN_VAIN)), work, threshold=min(THRESHOLDS))
     every = answers(detector, questions.by_every_name(seed, benchmark.share(_EVERY_NAME)), work, cost=_every_cost())
     referred = _refer(detector, seed, benchmark.share(_REFERRED), work)
+    grounded = _ground(detector, seed, benchmark.share(_CAPTIONED), work)
     seconds = _seconds(detector, seed, benchmark, work)
     by_name = federated(named)
     compositions = _compositions(federated(composed), seed)
@@ -144,6 +147,8 @@ def measure(detector: Detector, benchmark: StarterBenchmark, progress: Progress)
         **compositions,
         "refer": {name: row["P@1"] for name, row in sorted(referred.per_category.items())},
         "refer_P5": referred.metrics["P@5"],
+        "ground_R1": grounded.metrics["R@1"],
+        "ground_R10": grounded.metrics["R@10"],
         "name_accuracy": _name_accuracy(named),
         "name_accuracy_every_name": _name_accuracy(every),
         "threshold": benchmark.threshold,
@@ -156,6 +161,7 @@ def measure(detector: Detector, benchmark: StarterBenchmark, progress: Progress)
             "images": len(named),
             "boxes": sum(len(answer.labels.classes) for answer in named),
             "expressions": referred.images,
+            "captions": grounded.images,
             "images_in_vain": len(vain),
         },
         "seed": seed,
@@ -210,7 +216,7 @@ class _Work:
     def __init__(self, benchmark: StarterBenchmark, progress: Progress) -> None:
         speed = _WARM_UP + _timed(benchmark)
         refer = _EXPRESSIONS * benchmark.share(_REFERRED)
-        one_prompt = sum(benchmark.share(part) for part in (1, _RENAMED, _COMPOSED, _IN_VAIN))
+        one_prompt = sum(benchmark.share(part) for part in (1, _RENAMED, _COMPOSED, _IN_VAIN, _CAPTIONED))
         self._total = one_prompt + refer + speed + _every_cost() * benchmark.share(_EVERY_NAME)
         self._progress, self._sum, self._started = progress, 0.0, time.monotonic()
 
@@ -245,6 +251,19 @@ def _refer(detector: Detector, seed: int, count: int, work: _Work) -> Evaluation
             kinds.append(one.kind)
             work.done()
     return referring_precision(targets, found, kinds)
+
+
+def _ground(detector: Detector, seed: int, count: int, work: _Work) -> Evaluation:
+    labels: list[PhraseLabels] = []
+    found: list[Predictions] = []
+    for image, caption in questions.captioned(seed, count):
+        owned = [(span, phrase) for phrase, own in enumerate(caption.phrases) for span in own.spans]
+        asked = Caption(caption.text, tuple(span for span, _ in owned), tuple(phrase for _, phrase in owned))
+        (detections,) = detector.ground([image], [asked], threshold=0.0, top_k=_TOP_K)
+        labels.append(PhraseLabels(tuple(phrase.boxes_xyxy for phrase in caption.phrases)))
+        found.append(predictions_of(detections))
+        work.done()
+    return phrase_recall(labels, found)
 
 
 def _seconds(detector: Detector, seed: int, benchmark: StarterBenchmark, work: _Work) -> float:

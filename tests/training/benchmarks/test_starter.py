@@ -11,7 +11,7 @@ import supervision as sv
 import launch
 from common.images import ImageRGB
 from engine.checkpoints import STARTER
-from engine.detector import Detector
+from engine.detector import Caption, Detector
 from engine.ontology import Ontology
 from tests.training.worlds.font import needs_font
 from training.benchmarks import questions
@@ -53,6 +53,9 @@ class Knowing:
             for image, some in questions.referring(seed, images, 4)
             for one in some
         }
+        self.captions = {
+            (image.tobytes(), caption.text): caption.phrases for image, caption in questions.captioned(seed, images)
+        }
 
     def detect(self, images: Sequence[ImageRGB], ontology: Ontology, **_: Any) -> list[sv.Detections]:
         return [self._found(image, ontology.names) for image in images]
@@ -63,6 +66,15 @@ class Knowing:
             return sv.Detections(np.zeros((0, 4), np.float32), confidence=np.zeros(0), class_id=np.zeros(0, int))
         classes = (question.labels.classes + self.shift) % len(names)
         return sv.Detections(question.labels.boxes_xyxy, confidence=np.full(len(classes), 0.9), class_id=classes)
+
+    def ground(self, images: Sequence[ImageRGB], captions: Sequence[Caption], **_: Any) -> list[sv.Detections]:
+        found = []
+        for image, caption in zip(images, captions, strict=True):
+            phrases = self.captions[image.tobytes(), caption.text]
+            boxes = np.concatenate([phrase.boxes_xyxy[:1] for phrase in phrases])
+            classes = (np.arange(len(phrases)) + self.shift) % len(phrases)
+            found.append(sv.Detections(boxes, confidence=np.full(len(boxes), 0.9), class_id=classes))
+        return found
 
     def refer(self, images: Sequence[ImageRGB], expressions: Sequence[str], **_: Any) -> list[sv.Detections]:
         boxes = [self.expressions[image.tobytes(), text] for image, text in zip(images, expressions, strict=True)]
@@ -78,9 +90,20 @@ def silent(done: float, total: float) -> None:
 @needs_font
 def test_a_detector_that_knows_everything_scores_one_everywhere() -> None:
     document = measure(cast(Detector, Knowing()), BENCHMARK, silent)
-    ones = ("AP50", "AP", "unseen_AP50", "refer_P1", "unseen_synonym_AP50", "AP50_pooled", "kin_AP50", "name_accuracy")
+    ones = (
+        "AP50",
+        "AP",
+        "unseen_AP50",
+        "refer_P1",
+        "ground_R1",
+        "unseen_synonym_AP50",
+        "AP50_pooled",
+        "kin_AP50",
+        "name_accuracy",
+    )
     assert {name: document[name] for name in ones} == pytest.approx(dict.fromkeys(ones, 1.0), abs=1e-3)
     assert document["AP50_every_name_pooled"] == pytest.approx(1.0, abs=1e-3)
+    assert document["name_accuracy"] == 1
     assert document["false_boxes_absent"] == 0
     assert set(document["f1"].values()) == {1.0}
 
@@ -88,7 +111,7 @@ def test_a_detector_that_knows_everything_scores_one_everywhere() -> None:
 @needs_font
 def test_a_detector_that_names_everything_wrongly_scores_next_to_nothing() -> None:
     document = measure(cast(Detector, Knowing(shift=1)), BENCHMARK, silent)
-    for name in ("AP50", "AP", "unseen_AP50", "refer_P1", "unseen_synonym_AP50", "name_accuracy"):
+    for name in ("AP50", "AP", "unseen_AP50", "refer_P1", "ground_R1", "unseen_synonym_AP50", "name_accuracy"):
         assert document[name] < 0.1, name
     assert document["false_boxes_absent"] == 0  # where all names are absent it says nothing
 
