@@ -46,7 +46,18 @@ export class Actions {
     if (shape.kind === "prediction") this.desk.select(annotationKey(id));
   }
 
-  async makeMask() {
+  makeMask() {
+    return this.#outline((shape, mask, box, id) => edits.toMask(shape, mask, box, id));
+  }
+
+  /** The sides of the box move to the outline of what is in it; a shape with a mask fits already. */
+  tighten() {
+    if (this.desk.selected?.mask) return this.say("The box fits its mask.", "info");
+    return this.#outline((shape, _, box, id) => edits.toReshape(shape, box, id));
+  }
+
+  /** Find the outline of what is in the selected box, and change the shape by it. */
+  async #outline(makeEdits) {
     const shape = this.desk.selected;
     if (!shape) return;
     const { imageId } = this.session;
@@ -57,7 +68,7 @@ export class Actions {
       const box = masks[0] ? boxOf(masks[0]) : null;
       const current = this.desk.shapes.find((one) => one.key === shape.key);
       if (!box || !current) return this.say("No outline found in this box.", "info");
-      this.#changing(current, (id) => edits.toMask(current, masks[0], box, id));
+      this.#changing(current, (id) => makeEdits(current, masks[0], box, id));
       this.say("");
     } catch (error) {
       this.say(error.message, "error");

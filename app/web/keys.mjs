@@ -18,6 +18,7 @@ export const SHORTCUTS = [
   { group: "Edit", keys: ["Ctrl+Shift+Z", "Ctrl+Y"], shows: "Ctrl Shift Z", does: "redo", text: "Redo" },
   { group: "Edit", keys: ["1", "2", "3", "4", "5", "6", "7", "8", "9"], shows: "1 … 9", does: "category", text: "Category of the selection and of the next shape" },
   { group: "Edit", keys: ["Alt+ArrowLeft", "Alt+ArrowRight", "Alt+ArrowUp", "Alt+ArrowDown"], shows: "Alt arrows", does: "nudge", text: "Move the shape by one pixel" },
+  { group: "Edit", keys: ["T"], shows: "T", does: "tighten", text: "Fit the box tightly around its object" },
   { group: "View", keys: ["F"], shows: "F", does: "fit", text: "Fit the picture" },
   { group: "View", keys: ["0"], shows: "0", does: "actualSize", text: "100 %" },
   { group: "View", keys: ["+", "="], shows: "+", does: "zoomIn", text: "Zoom in (or the wheel)" },

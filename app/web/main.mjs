@@ -351,7 +351,7 @@ class Stage {
       select: () => desk.setTool("select"), box: () => desk.setTool("box"), point: () => desk.setTool("point"),
       escape: () => { this.#tabLeaves = !actions.escape(); },
       undo: () => actions.undo(), redo: () => actions.redo(),
-      category: (name) => actions.chooseNumber(Number(name)),
+      tighten: () => actions.tighten(), category: (name) => actions.chooseNumber(Number(name)),
       nudge: (name) => actions.nudge(...{ Left: [-1, 0], Right: [1, 0], Up: [0, -1], Down: [0, 1] }[name.slice(9)]),
       fit: () => desk.fit(), actualSize: () => desk.actualSize(),
       zoomIn: () => desk.zoom(ZOOM_STEP), zoomOut: () => desk.zoom(1 / ZOOM_STEP),

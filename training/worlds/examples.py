@@ -29,7 +29,7 @@ from training.worlds.concepts import THINGS
 from training.worlds.expressions import expressions
 from training.worlds.relations import things_of
 from training.worlds.scenes import Scene, SceneRules, render_scene
-from training.worlds.sentences import counting, placing
+from training.worlds.sentences import listing, placing
 from training.worlds.verdicts import Verdict, judged
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ EXAMPLES = (
         "detect",
         "blue circle. striped red star. green triangle. spotted yellow heart.",
     ),
-    Example("garden", "Garden", ("tomato", "tomato", "frog"), 3, "ground", "two red tomatoes. a green frog"),
-    Example("sea", "In the sea", ("crab", "crab", "dolphin"), 3, "ground", "two red crabs. a blue dolphin"),
+    Example("garden", "Garden", ("tomato", "tomato", "frog"), 3, "ground", "two red tomatoes and a green frog"),
+    Example("sea", "In the sea", ("crab", "crab", "dolphin"), 3, "ground", "two red crabs below a blue dolphin"),
     Example("rabbits", "Rabbits", ("rabbit", "carrot"), 4, "refer", "the larger of the two rabbits"),
     Example("music", "Music", ("violin", "piano", "trumpet"), 4, "refer", "the violin left of the piano"),
 )
@@ -232,7 +232,7 @@ def _sentences(scene: Scene) -> Iterator[CaptionText]:
     """Some true sentences: what is there, and how it stands to each other."""
     things = things_of(scene)
     for draw in range(_DRAWS):
-        for say in (counting, placing):
+        for say in (listing, placing):
             caption = say(np.random.default_rng(draw), things)
             if caption is not None:
                 yield caption

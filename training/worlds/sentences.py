@@ -54,19 +54,6 @@ def listing(rng: Rng, things: Sequence[Thing]) -> CaptionText | None:
     return sentence.caption()
 
 
-def counting(rng: Rng, things: Sequence[Thing]) -> CaptionText | None:
-    """All that is there, a sentence for each noun: "two red crabs. a dolphin"; None where more than six are alike."""
-    groups = _countable(things)
-    if groups is None:
-        return None
-    sentence = _Sentence()
-    for place, index in enumerate(rng.permutation(len(groups)).tolist()):
-        if place:
-            sentence.say(".")
-        sentence.mean(groups[index], sentence.say(counted(_common(groups[index]), len(groups[index]))))
-    return sentence.caption()
-
-
 def _countable(things: Sequence[Thing]) -> list[list[Thing]] | None:
     """The things of each noun; None where there are none, or more than six are alike."""
     nouns = sorted({thing.description.noun for thing in things})

@@ -44,11 +44,10 @@ def test_it_loads_in_plain_transformers() -> None:
 
 def test_it_answers_the_questions_of_the_examples(starter: Detector) -> None:
     verdicts = [judged(starter, read_image(EXAMPLES / example["file"]), example) for example in examples()]
-    assert sum(verdict.is_right for verdict in verdicts) >= 5, verdicts
-    assert min(verdict.faults for verdict in verdicts) >= -1, verdicts
+    assert all(verdict.is_right for verdict in verdicts), verdicts
 
 
 def test_it_finds_little_that_nobody_asked_for(starter: Detector) -> None:
     images = [read_image(EXAMPLES / example["file"]) for example in examples()]
     found = starter.detect(images, Ontology.from_names(["whale", "umbrella", "typewriter", "cactus"]), threshold=0.4)
-    assert np.mean([len(each) for each in found]) <= 1
+    assert np.mean([len(each) for each in found]) <= 0.5
