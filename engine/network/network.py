@@ -187,7 +187,9 @@ class GroundingNetwork:
             hidden = self._decoder_layer(layer, hidden, image, text, references)
             normed = decoder.layer_norm(hidden)
             boxes = (box_deltas(self.model.bbox_embed[index], normed) + previous).sigmoid()
-            yield Answer(contrast(self.model.class_embed[index], normed, text.features), boxes)
+            with torch.autocast(normed.device.type, enabled=False):  # a score's last digits decide between two boxes
+                logits = contrast(self.model.class_embed[index], normed.float(), text.features.float())
+            yield Answer(logits, boxes)
             refined = box_deltas(self.model.bbox_embed[index], hidden) + torch.logit(references, eps=_LOGIT_EPS)
             previous = torch.logit(refined.sigmoid(), eps=_LOGIT_EPS)
             references = refined.sigmoid().detach()
