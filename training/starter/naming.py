@@ -1,7 +1,6 @@
 """The losses that tell one name of a prompt from another, and the thing a text means from its neighbours."""
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -102,28 +101,6 @@ def pointing_losses(layers: LayerOutputs, targets: PaddedTargets, config: Criter
         scores = (logits.masked_fill(~targets.judged[:, None], 0.0) @ share[..., None])[..., 0]  # (B, Q)
         kept = single[found.image]
         total = total + F.cross_entropy(scores[found.image[kept]], found.query[kept])
-    return total
-
-
-def single_losses(layers: LayerOutputs, targets: PaddedTargets, config: CriterionConfig) -> Tensor:
-    """Cross-entropy between the queries whose boxes lie on one thing, mean over things, summed over decoder layers.
-
-    One of them answers for the thing, and the others shall not: the focal loss says so to each by itself, this one lets
-    their scores stand against each other. The proposals are left out, as nothing tells a cell what its neighbour says.
-
-    Args:
-        layers: predictions for B images, Q queries and T tokens.
-        targets: each box with its tokens.
-        config: prices of the match.
-    """
-    share = targets.positive_map / targets.positive_map.sum(-1, keepdim=True).clamp(min=1)  # (B, N, T)
-    total = targets.boxes.new_zeros(())
-    for logits, boxes, found in islice(_matched(layers, targets, config), len(layers.logits)):
-        scores = logits.masked_fill(~targets.judged[:, None], 0.0) @ share.mT  # (B, Q, N)
-        rivals = giou(boxes.detach()[:, :, None], targets.boxes[:, None])[1] > _ON
-        rivals[found.image, found.query, found.target] = True
-        chosen = scores.masked_fill(~rivals, -torch.inf)[found.image, :, found.target]  # (M, Q)
-        total = total + F.cross_entropy(chosen, found.query, reduction="sum") / targets.total
     return total
 
 

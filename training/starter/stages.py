@@ -17,13 +17,7 @@ from training.starter.batches import BatchRules, SceneBatch, SceneBatches, load
 from training.starter.casting import CastRules
 from training.starter.forward import StarterForward
 from training.starter.model import let_queries_see_neighbours, start_encoder_as_identity
-from training.starter.naming import (
-    dense_naming_loss,
-    naming_losses,
-    phrase_losses,
-    pointing_losses,
-    single_losses,
-)
+from training.starter.naming import dense_naming_loss, naming_losses, phrase_losses, pointing_losses
 from training.starter.prompts import PromptRules, PromptWriter
 from training.targets import PaddedTargets, pad_targets
 from training.worlds import SceneRules
@@ -44,7 +38,6 @@ class StageConfig:
     average_decay: float = 0.998
     naming: float = 2.0  # weight of `naming_losses` and, with a text for each, of `phrase_losses`
     pointing: float = 0.5  # weight of `pointing_losses`, with a text for each
-    single: float = 0.5  # weight of `single_losses`
     bfloat16: bool = True  # matrix products and convolutions in bf16; weights, boxes and losses stay fp32
     seed: int = 0
     prompts: PromptRules = field(default_factory=PromptRules)
@@ -185,7 +178,6 @@ def _full_losses(forward: StarterForward, batch: SceneBatch, config: StageConfig
         naming = phrase_losses(layers, targets, batch.names, config.criterion)
         losses["pointing"] = config.pointing * pointing_losses(layers, targets, config.criterion)
     losses["naming"] = config.naming * naming
-    losses["single"] = config.single * single_losses(layers, targets, config.criterion)
     return losses
 
 

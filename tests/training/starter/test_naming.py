@@ -11,13 +11,7 @@ from engine.network.grid import CellGrid
 from training.criterion import CriterionConfig
 from training.dense import DenseOutputs
 from training.layer_outputs import LayerOutputs
-from training.starter.naming import (
-    dense_naming_loss,
-    naming_losses,
-    phrase_losses,
-    pointing_losses,
-    single_losses,
-)
+from training.starter.naming import dense_naming_loss, naming_losses, phrase_losses, pointing_losses
 from training.targets import Targets, pad_targets
 
 # [CLS] dog . red apple . [SEP]
@@ -110,33 +104,3 @@ def test_a_text_that_means_one_thing_sets_it_against_the_others() -> None:
 def test_a_text_that_means_several_things_or_none_points_at_nothing() -> None:
     assert pointing_loss([0.0, 9.0], boxes=2) == 0
     assert pointing_loss([0.0, 9.0], boxes=0) == 0
-
-
-def single_loss(scores: list[float], boxes: list[list[float]], things: int = 1) -> float:
-    """Queries with these scores and boxes for one name, in one decoder layer; the first boxes are labels."""
-    words = torch.tensor([[0, 1, 1, 0]], dtype=torch.bool)
-    places = torch.tensor([boxes])
-    logits = torch.tensor(scores)[None, :, None] * words.float()
-    layers = LayerOutputs([logits], [places], logits, places)
-    targets = pad_targets([Targets(places[0, :things], words.repeat(things, 1))], torch.ones(1, 4, dtype=torch.bool))
-    return single_losses(layers, targets, CriterionConfig()).item()
-
-
-HERE, NEARLY_HERE, THERE = [0.3, 0.3, 0.2, 0.2], [0.31, 0.3, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2]
-
-
-def test_queries_on_one_thing_stand_against_each_other() -> None:
-    assert single_loss([1.0, 1.0], [HERE, NEARLY_HERE]) == pytest.approx(math.log(2), abs=1e-5)
-    assert single_loss([9.0, 0.0], [HERE, NEARLY_HERE]) < 0.01
-
-
-def test_queries_on_different_things_do_not() -> None:
-    assert single_loss([1.0, 1.0], [HERE, THERE]) == pytest.approx(0, abs=1e-5)
-    assert single_loss([1.0, 1.0], [HERE, THERE], things=2) == pytest.approx(0, abs=1e-5)
-    assert single_loss([1.0, 1.0, 1.0], [HERE, THERE, NEARLY_HERE], things=2) == pytest.approx(
-        math.log(2) / 2, abs=1e-5
-    )
-
-
-def test_a_picture_without_things_costs_nothing() -> None:
-    assert single_loss([1.0, 1.0], [HERE, THERE], things=0) == 0
