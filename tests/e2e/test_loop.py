@@ -1,16 +1,12 @@
 """The whole loop as a newcomer goes through it: examples, prompt, correct, reload, teach, promote, export."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 from pycocotools.coco import COCO
 
-from app.services.examples import EXAMPLES
-from common.boxes import iou
 from tests.e2e.conftest import Server, start_server, stop_server
 from tests.e2e.stage import Stage, only
 
@@ -99,31 +95,6 @@ def test_undo_and_redo_survive_a_reload(stage: Stage) -> None:
     stage.until(f"g.shapes().filter((s) => s.kind === 'annotation').length === {count - 1}")
     stage.part("redo").click()
     stage.until(f"g.shapes().filter((s) => s.kind === 'annotation').length === {count}")
-    stage.saved()
-
-
-def test_a_loose_box_is_tightened_to_its_object_by_one_key(stage: Stage) -> None:
-    open_first_example(stage)
-    stage.page.get_by_test_id("image-item").nth(3).click()
-    stage.until("g.ready() && g.shapes().length === 0")
-    sea = json.loads((EXAMPLES / "examples.json").read_text(encoding="utf-8"))["images"][3]
-    left, top, right, bottom = sea["answers"][0]["xyxy"]
-    loose = (left - 14, top - 14, right + 14, bottom + 14)
-    stage.draw(loose)
-    stage.until("g.shapes().length === 1")
-    stage.saved()
-    (mine,) = stage.shapes("annotation")
-    stage.click(mine)
-    stage.page.keyboard.press("t")
-    stage.until(f"g.shapes().find((s) => s.id === '{mine['id']}').xyxy[0] > {mine['xyxy'][0] + 4}")
-    stage.saved()
-    tight = only(stage.shapes("annotation"), lambda shape: shape["id"] == mine["id"])
-    truth = np.array([[left, top, right, bottom]], np.float32)
-    assert not tight["has_mask"]
-    overlaps = iou(np.array([mine["xyxy"], tight["xyxy"]], np.float32), truth)[:, 0]
-    assert overlaps[1] > overlaps[0] + 0.1  # the shadow stays in
-    stage.page.keyboard.press("Control+z")
-    stage.until(f"Math.abs(g.shapes().find((s) => s.id === '{mine['id']}').xyxy[0] - {mine['xyxy'][0]}) < 0.01")
     stage.saved()
 
 
