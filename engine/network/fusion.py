@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.network.attention import joined, mixed, split
 
@@ -45,6 +45,9 @@ def fuse_through_text(
     Args and result are those of `fuse`.
     """
     attention = module.attn
+    projections = (attention.vision_proj, attention.values_vision_proj, attention.out_vision_proj)
+    if not all(isinstance(projection, nn.Linear) for projection in projections):
+        return fuse(module, image, text, text_mask)  # an adapter stands between: its weight alone is not all it does
     heads, size = attention.num_heads, attention.head_dim
     image, text = module.layer_norm_vision(image), module.layer_norm_text(text)
     batch, tokens, width = text.shape

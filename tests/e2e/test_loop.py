@@ -100,7 +100,7 @@ def test_undo_and_redo_survive_a_reload(stage: Stage) -> None:
 
 def test_the_slider_acts_on_stored_scores_without_the_model(stage: Stage) -> None:
     open_first_example(stage)
-    stage.page.get_by_test_id("image-item").nth(3).click()
+    stage.page.get_by_test_id("image-item").filter(has_text="music.jpg").click()
     stage.ready()
     stage.detect("violin. piano. trumpet.")
     requests: list[str] = []

@@ -152,7 +152,7 @@ def test_a_base_runs_with_and_without_its_adapter(base: Path, tmp_path: Path) ->
         with adapter.off():
             assert same(outputs(detector.model), plain)
             (again,) = detector.detect([picture], ONTOLOGY, threshold=0)
-            assert np.array_equal(again.xyxy, found.xyxy)
+            np.testing.assert_allclose(again.xyxy, found.xyxy, atol=0.01)  # px; the fusion takes another exact way
         assert same(outputs(detector.model), unmerged)
     assert same(outputs(detector.model), plain)
     assert sha256(detector.model) == digest

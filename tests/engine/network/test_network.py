@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.network.network import GroundingNetwork
 from engine.network.switches import Switches
@@ -55,6 +55,38 @@ def test_prompts_of_unequal_length_share_a_batch(way: Switches) -> None:
     scores, boxes = theirs(model, pixels, input_ids, mask)
     for image, real in enumerate(mask):
         torch.testing.assert_close(answer.logits[image][:, real].sigmoid(), scores[image][:, real], rtol=0, atol=1e-4)
+    torch.testing.assert_close(answer.boxes, boxes, rtol=0, atol=1e-4)
+
+
+class _Adapted(nn.Module):
+    """A projection with something beside it, as low-rank adapters are."""
+
+    def __init__(self, base: Any) -> None:
+        super().__init__()
+        self.base, self.beside = base, nn.Linear(base.in_features, base.out_features)
+
+    @property
+    def weight(self) -> Tensor:
+        weight: Tensor = self.base.weight
+        return weight
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        result: Tensor = self.base(hidden) + self.beside(hidden)
+        return result
+
+
+@pytest.mark.parametrize("name", ["vision_proj", "values_vision_proj", "out_vision_proj", "text_proj"])
+@torch.no_grad()
+def test_projections_with_adapters_count_whole(name: str) -> None:
+    model: Any = tiny_model()
+    for layer in model.model.encoder.layers:
+        setattr(layer.fusion_layer.attn, name, _Adapted(getattr(layer.fusion_layer.attn, name)))
+    pixels = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(4))
+    input_ids, mask = ids("red cat. car.")
+    network = GroundingNetwork(model)
+    answer = network.answer(network.image(pixels), network.text(input_ids, mask))
+    scores, boxes = theirs(model, pixels, input_ids, mask)
+    torch.testing.assert_close(answer.logits.sigmoid(), scores, rtol=0, atol=1e-4)
     torch.testing.assert_close(answer.boxes, boxes, rtol=0, atol=1e-4)
 
 
