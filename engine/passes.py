@@ -121,7 +121,8 @@ class Passes:
                 made = self.network.image(pixels.to(self._device))
             found = [replace(made, cells=made.cells[row : row + 1]) for row in range(len(pictures))]
             for key, image in zip(keys, found, strict=False):
-                self._pictures.put(key, replace(image, cells=image.cells.clone()), _bytes_of(image.cells))
+                size = _bytes_of(image.cells) + _bytes_of(image.position)
+                self._pictures.put(key, replace(image, cells=image.cells.clone()), size)
         return found[0] if len(found) == 1 else replace(found[0], cells=torch.cat([image.cells for image in found]))
 
     def _text(self, prompts: Sequence[Prompt]) -> Text:

@@ -31,7 +31,7 @@ HUB_NAMES = {
 """Short names of public checkpoints; any other hub id works as well."""
 
 FEATURES_MB = 512
-"""Kept of what the detector saw last, so that another prompt on an image need not look at it again: some 25 images of a
+"""Kept of what the detector saw last, so that another prompt on an image need not look at it again: a dozen images of a
 large detector in float32."""
 
 

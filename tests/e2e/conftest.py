@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.e2e.stage import Stage
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -75,3 +77,18 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert errors == []
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server over an empty workspace, for all tests of a file; a file may have one of its own."""
+    server = start_server(tmp_path_factory.mktemp("workspace"))
+    yield server
+    stop_server(server)
+
+
+@pytest.fixture
+def stage(page: Page, server: Server) -> Stage:
+    """The label tab of a fresh page."""
+    page.goto(server.url)
+    return Stage(page)

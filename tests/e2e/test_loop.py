@@ -1,29 +1,15 @@
 """The whole loop as a newcomer goes through it: examples, prompt, correct, reload, teach, promote, export."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 from pycocotools.coco import COCO
 
-from tests.e2e.conftest import Server, start_server, stop_server
+from tests.e2e.conftest import Server
 from tests.e2e.stage import Stage, only
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = start_server(tmp_path_factory.mktemp("loop"))
-    yield server
-    stop_server(server)
-
-
-@pytest.fixture
-def stage(page: Page, server: Server) -> Stage:
-    page.goto(server.url)
-    return Stage(page)
 
 
 def open_first_example(stage: Stage) -> None:

@@ -1,31 +1,15 @@
 """One key between a box drawn in a hurry and one that fits."""
 
 import json
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
 
 from app.services.examples import EXAMPLES
 from common.boxes import iou
-from tests.e2e.conftest import Server, start_server, stop_server
 from tests.e2e.stage import Stage, only
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = start_server(tmp_path_factory.mktemp("tighten"))
-    yield server
-    stop_server(server)
-
-
-@pytest.fixture
-def stage(page: Page, server: Server) -> Stage:
-    page.goto(server.url)
-    return Stage(page)
 
 
 def test_a_loose_box_is_tightened_to_its_object_by_one_key(stage: Stage) -> None:
