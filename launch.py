@@ -225,7 +225,10 @@ def _label_options(sub: argparse.ArgumentParser) -> None:
     prompt.add_argument("--ontology", type=Path, metavar="FILE.yaml", help="category names, each with its phrases")
     sub.add_argument("--task", choices=("detect", "ground", "refer"), default="detect", help="how the prompt is read")
     sub.add_argument("--masks", action="store_true")
-    sub.add_argument("--batch", type=_positive, default=4, metavar="N")
+    sub.add_argument(
+        "--batch", type=_positive, metavar="N", help="images looked at together: 1 on a CPU, 8 on a GPU if not given"
+    )
+    sub.add_argument("--again", action="store_true", help="also images that were asked this very question before")
     sub.add_argument("--runner", choices=("local", "ray"), default="local")
 
 

@@ -214,6 +214,16 @@ class Prediction(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
+class Look(Base):
+    """What a model was asked about an image last: the image's waiting predictions are the answer."""
+
+    __tablename__ = "look"
+
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"), primary_key=True)
+    question: Mapped[str] = mapped_column(String(64))  # digest of the model, of what was asked, and how
+    at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
 class Caption(Base):
     """A text about one image: a caption whose phrases are boxed, or an expression that means one thing, or nothing."""
 

@@ -53,7 +53,7 @@ def load_detector(
         EngineError: this machine has no such device.
     """
     chosen = pick_device(device)
-    folder = STARTER if source == "starter" else find_folder(source, allow_download=allow_download)
+    folder = folder_of(source, allow_download=allow_download)
     config = check_detector_folder(folder, tuple(_MODELS))
     model = load_pretrained(_MODELS[config["model_type"]], folder)
     tokenizer = _load_tokenizer(folder, int(model.config.text_config.vocab_size))
@@ -66,6 +66,15 @@ def load_detector(
         device=chosen,
         keep_mb=keep_mb,
     )
+
+
+def folder_of(source: str | Path, *, allow_download: bool = False) -> Path:
+    """Where the files of a source are, see `load_detector`.
+
+    Raises:
+        WeightsMissing: they are not there.
+    """
+    return STARTER if source == "starter" else find_folder(source, allow_download=allow_download)
 
 
 def save_detector(detector: GroundingDetector, folder: Path, *, dtype: torch.dtype | None = None) -> None:

@@ -8,7 +8,7 @@ import supervision as sv
 
 from engine.errors import PromptError, quoted
 from engine.ontology import Ontology
-from engine.preprocessing import Picture
+from engine.preprocessing import AnyPicture, Picture, Preprocessing
 from engine.prompts import Span
 
 
@@ -75,7 +75,12 @@ class Detector(Protocol):
         """The objects of each category on each picture; `class_id` is an index into `ontology.categories`."""
 
     def ground(
-        self, images: Sequence[Picture], captions: Sequence[str | Caption], *, threshold: float = 0.3, top_k: int = 300
+        self,
+        images: Sequence[Picture],
+        captions: Sequence[str | Caption],
+        *,
+        threshold: float = 0.3,
+        top_k: int = 300,
     ) -> list[sv.Detections]:
         """The boxes of each phrase of each picture's own caption; `class_id` is an index into its phrases."""
 
@@ -83,3 +88,35 @@ class Detector(Protocol):
         self, images: Sequence[Picture], expressions: Sequence[str], *, threshold: float = 0.3, top_k: int = 1
     ) -> list[sv.Detections]:
         """The one box that each picture's own expression means, or none below the threshold; or the `top_k` best."""
+
+
+class BatchDetector(Detector, Protocol):
+    """A detector for thousands of pictures: they may come resized, by other processes for example."""
+
+    @property
+    def resizing(self) -> Preprocessing | None:
+        """How pictures may be resized ahead of it, as `Resized`; None: it wants them whole."""
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures that it looks at together where they are of one resized size."""
+
+    def detect(
+        self, images: Sequence[AnyPicture], ontology: Ontology, *, threshold: float = 0.3, top_k: int = 300
+    ) -> list[sv.Detections]:
+        """As `Detector.detect`; boxes are in pixels of the original."""
+
+    def ground(
+        self,
+        images: Sequence[AnyPicture],
+        captions: Sequence[str | Caption],
+        *,
+        threshold: float = 0.3,
+        top_k: int = 300,
+    ) -> list[sv.Detections]:
+        """As `Detector.ground`; boxes are in pixels of the original."""
+
+    def refer(
+        self, images: Sequence[AnyPicture], expressions: Sequence[str], *, threshold: float = 0.3, top_k: int = 1
+    ) -> list[sv.Detections]:
+        """As `Detector.refer`; boxes are in pixels of the original."""

@@ -17,7 +17,7 @@ from engine.kept import Kept
 from engine.network.switches import Switches
 from engine.ontology import Category, Ontology
 from engine.passes import Passes, Result, Seen
-from engine.preprocessing import Picture, Preprocessing
+from engine.preprocessing import AnyPicture, Preprocessing, Resized
 from engine.prompts import MAX_TOKENS, PackedPrompt, Prompt, Span, encode, fitting, longest_block, pack
 
 TOP_K = 300  # pairs of query and label that the published protocols keep
@@ -86,9 +86,19 @@ class GroundingDetector:
         """Where it runs: "cpu", "cuda", "mps"."""
         return str(self._device)
 
+    @property
+    def resizing(self) -> Preprocessing:
+        """How pictures may be resized ahead of it."""
+        return self.preprocessing
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures that it looks at together where they are of one resized size."""
+        return self._batch_size
+
     def detect(
         self,
-        images: Sequence[Picture],
+        images: Sequence[AnyPicture],
         ontology: Ontology,
         *,
         threshold: float = 0.3,
@@ -128,7 +138,7 @@ class GroundingDetector:
 
     def ground(
         self,
-        images: Sequence[Picture],
+        images: Sequence[AnyPicture],
         captions: Sequence[str | Caption],
         *,
         threshold: float = 0.3,
@@ -155,7 +165,7 @@ class GroundingDetector:
         return results
 
     def refer(
-        self, images: Sequence[Picture], expressions: Sequence[str], *, threshold: float = 0.3, top_k: int = 1
+        self, images: Sequence[AnyPicture], expressions: Sequence[str], *, threshold: float = 0.3, top_k: int = 1
     ) -> list[sv.Detections]:
         """The one box that each picture's own expression means, or none below the threshold.
 
@@ -183,7 +193,7 @@ class GroundingDetector:
             results.append(_detections(best, image, ontology.names, packed.phrases))
         return results
 
-    def _groups(self, images: Sequence[Picture]) -> Iterator[list[int]]:
+    def _groups(self, images: Sequence[AnyPicture]) -> Iterator[list[int]]:
         """Indices of pictures that share a forward pass: of one resized size, `batch_size` at most."""
         by_size: dict[tuple[int, int], list[int]] = {}
         for index, image in enumerate(images):
@@ -242,7 +252,7 @@ class GroundingDetector:
         phrases = caption.phrases
         return PackedPrompt(prompt, phrases, tuple(range(len(phrases))), pieces=caption.owners)
 
-    def _see(self, images: Sequence[Picture]) -> Seen:
+    def _see(self, images: Sequence[AnyPicture]) -> Seen:
         """Pictures of one resized size, looked at once."""
         with self._lock, torch.no_grad():
             self.model.eval()
@@ -265,13 +275,14 @@ def _caption_prompt(text: str, spans: Sequence[Span], tokenizer: PreTrainedToken
     return encode(text if text.rstrip().endswith((".", "?")) else text + ".", spans, tokenizer)
 
 
-def _check(images: Sequence[Picture], threshold: float, texts: int | None = None) -> None:
+def _check(images: Sequence[AnyPicture], threshold: float, texts: int | None = None) -> None:
     """Refuse what is no picture, no probability, or not one text a picture."""
     if not 0 <= threshold <= 1:
         raise EngineError(f"Threshold {threshold:g} is not between 0 and 1. Give a probability, for example 0.3.")
     if texts is not None and texts != len(images):
         raise EngineError(f"{len(images)} pictures came with {texts} texts. Give one a picture.")
-    for image in images:
+    for given in images:
+        image = given.pixels if isinstance(given, Resized) else given
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise EngineError(
                 f"A picture is {image.dtype} of shape {image.shape}, not uint8 (H, W, 3). "
@@ -280,7 +291,7 @@ def _check(images: Sequence[Picture], threshold: float, texts: int | None = None
 
 
 def _detections(
-    found: scores.Candidates, image: Picture, names: Sequence[str], phrases: Sequence[str]
+    found: scores.Candidates, image: AnyPicture, names: Sequence[str], phrases: Sequence[str]
 ) -> sv.Detections:
     """Candidates as supervision's type, in pixels of the picture; boxes clipped to nothing are left out."""
     boxes = scores.pixel_boxes(found.boxes, *image.shape[:2]).numpy()

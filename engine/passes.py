@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.kept import Kept, key_of
 from engine.network.network import GroundingNetwork, Image, Text
 from engine.network.switches import Switches
-from engine.preprocessing import MIN_EDGE_PX, Picture, Preprocessing
+from engine.preprocessing import MIN_EDGE_PX, AnyPicture, Preprocessing
 from engine.prompts import Prompt
 
 _PROMPTS_SHARE = 8  # prompts may take an eighth of what is kept
@@ -26,11 +26,11 @@ class Seen:
     """Pictures of one resized size that were looked at once, for any number of prompts.
 
     Attributes:
-        pictures: each (H, W, 3) uint8 RGB.
+        pictures: each (H, W, 3) uint8 RGB, or resized ahead.
         image: their features; None where transformers' own forward pass is needed, which makes them anew.
     """
 
-    pictures: tuple[Picture, ...]
+    pictures: tuple[AnyPicture, ...]
     image: Image | None
 
     def only(self, row: int) -> "Seen":
@@ -80,7 +80,7 @@ class Passes:
         """Of features, now."""
         return self._prompts.size + self._pictures.size
 
-    def see(self, pictures: Sequence[Picture]) -> Seen:
+    def see(self, pictures: Sequence[AnyPicture]) -> Seen:
         """Look at pictures, each (H, W, 3) uint8 RGB, all of one resized size."""
         is_whole = min(self._preprocessing.resized_hw(*pictures[0].shape[:2])) >= MIN_EDGE_PX
         known = is_whole and GroundingNetwork.runs(self._model.config)
@@ -108,7 +108,7 @@ class Passes:
             rows = slice(place * count, (place + 1) * count)
             yield answer.logits[rows, :, : len(prompt.input_ids)].float().cpu(), answer.boxes[rows].float().cpu()
 
-    def _image(self, pictures: Sequence[Picture]) -> Image:
+    def _image(self, pictures: Sequence[AnyPicture]) -> Image:
         """Backbone features of pictures of one resized size; those that are kept are not made again."""
         resized = [self._preprocessing.resize(picture) for picture in pictures]
         keys = [key_of(picture) for picture in resized] if self._pictures.limit else []
@@ -116,7 +116,7 @@ class Passes:
         if keys and all(known.values()):
             found = [image for image in (known[key] for key in keys) if image is not None]
         else:
-            pixels, _, _ = self._preprocessing.resize_batch(resized)
+            pixels, _, _ = self._preprocessing.batch(resized)
             with self._autocast():
                 made = self.network.image(pixels.to(self._device))
             found = [replace(made, cells=made.cells[row : row + 1]) for row in range(len(pictures))]
@@ -143,7 +143,7 @@ class Passes:
             self._prompts.put(input_ids, known, size)
         return known
 
-    def _by_transformers(self, pictures: Sequence[Picture], prompt: Prompt) -> Result:
+    def _by_transformers(self, pictures: Sequence[AnyPicture], prompt: Prompt) -> Result:
         """The same by transformers' own forward pass, which knows padding: for strips thinner than a few cells."""
         pixels, mask, _ = self._preprocessing.resize_batch(pictures)
         ids = torch.tensor(prompt.input_ids, device=self._device).expand(len(pictures), -1)

@@ -4,14 +4,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from engine.errors import CheckpointRefused
+
+if TYPE_CHECKING:
+    import torch  # seconds that a process which only resizes need not wait for
 
 FILE_NAME = "preprocessor_config.json"
 MIN_EDGE_PX = 64  # a thinner strip is padded: a feature map needs a few cells to choose proposals from
@@ -20,6 +22,29 @@ _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Resized:
+    """A picture that `Preprocessing.ahead` has resized, for example in another process.
+
+    Boxes found on it are in pixels of the original.
+
+    Attributes:
+        pixels: (h, w, 3) uint8 RGB.
+        original_hw: height and width of the picture it was made from.
+    """
+
+    pixels: Picture
+    original_hw: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the original."""
+        return (*self.original_hw, 3)
+
+
+AnyPicture = Picture | Resized
 
 
 @dataclass(frozen=True)
@@ -94,29 +119,43 @@ class Preprocessing:
         new_short, new_long = max(new_short, 1), max(new_long, 1)
         return (new_short, new_long) if height <= width else (new_long, new_short)
 
-    def resize(self, image: Picture) -> Picture:
+    def resize(self, image: AnyPicture) -> Picture:
         """One picture (H, W, 3), resized by Pillow's antialiased bilinear filter: the same bytes everywhere."""
+        if isinstance(image, Resized):
+            return image.pixels
         height, width = self.resized_hw(*image.shape[:2])
         if (height, width) == image.shape[:2]:
             return image
         return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
-    def resize_batch(self, images: Sequence[Picture]) -> tuple[torch.Tensor, torch.Tensor, list[tuple[int, int]]]:
-        """Resize, normalise and pad on the right and bottom to the largest of the batch.
+    def ahead(self, image: Picture) -> Resized:
+        """The picture resized now, to be looked at later by a detector of this preprocessing."""
+        height, width = image.shape[:2]
+        return Resized(self.resize(image), (height, width))
+
+    def resize_batch(
+        self, images: Sequence[AnyPicture]
+    ) -> tuple["torch.Tensor", "torch.Tensor", list[tuple[int, int]]]:
+        """Resize, normalise and pad: `batch` of the pictures resized."""
+        return self.batch([self.resize(image) for image in images])
+
+    def batch(self, resized: Sequence[Picture]) -> tuple["torch.Tensor", "torch.Tensor", list[tuple[int, int]]]:
+        """Normalise, and pad on the right and bottom to the largest of the batch.
 
         Args:
-            images: each (H, W, 3) uint8 RGB.
+            resized: each (h, w, 3) uint8 RGB, by `resize`.
 
         Returns:
             pixel_values (B, 3, H, W) float32, 0 where padded; pixel_mask (B, H, W) int64, 1 on the picture;
-            the resized (height, width) of each picture without padding.
+            the (height, width) of each picture without padding.
         """
-        resized = [self.resize(image) for image in images]
+        import torch
+
         sizes_hw = [(image.shape[0], image.shape[1]) for image in resized]
         height = max(MIN_EDGE_PX, *(h for h, _ in sizes_hw))
         width = max(MIN_EDGE_PX, *(w for _, w in sizes_hw))
-        pixel_values = torch.zeros(len(images), 3, height, width)
-        pixel_mask = torch.zeros(len(images), height, width, dtype=torch.int64)
+        pixel_values = torch.zeros(len(resized), 3, height, width)
+        pixel_mask = torch.zeros(len(resized), height, width, dtype=torch.int64)
         mean = torch.tensor(self.mean)[:, None, None] * 255
         std = torch.tensor(self.std)[:, None, None] * 255
         for index, (image, (h, w)) in enumerate(zip(resized, sizes_hw, strict=True)):

@@ -70,9 +70,12 @@ def _tuning(arguments: argparse.Namespace) -> int:
 
 
 def _engine(arguments: argparse.Namespace) -> int:
+    from app.services import throughput
     from engine.benchmarks import report
 
-    return _answer(arguments, report.run(arguments.repeats, say), _print_rows)
+    document = report.run(arguments.repeats, say)
+    say("Labelling 500 images")
+    return _answer(arguments, document | throughput.measure(), _print_rows)
 
 
 def _answer(arguments: argparse.Namespace, document: dict[str, Any], show: Callable[[dict[str, Any]], None]) -> int:

@@ -31,7 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
             else:
                 asked = things(of_dataset(session, dataset))
         job = WatchedJob(ProgressBar("labelling"))
-        result = services.labeller.run(dataset_id, asked, None, job, masks=arguments.masks, batch=arguments.batch)
+        result = services.labeller.run(
+            dataset_id, asked, None, job, masks=arguments.masks, batch=arguments.batch, again=arguments.again
+        )
         state = job.state
     for what, reason in state.skipped:
         say(f"skipped {what}: {reason}")
@@ -45,7 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         print_document(document)
     else:
         counts = f"{state.detections} predictions on {result['images']} images"
-        print(f"{arguments.dataset}: {counts} by {result['detector']}")
+        before = f" ({result['already']} looked at before)" if result["already"] else ""
+        print(f"{arguments.dataset}: {counts} by {result['detector']}{before}")
     if state.skipped and len(state.skipped) == result["images"]:
         say(f"No image of {arguments.dataset!r} could be read: put the originals back where they were imported from.")
         return 1

@@ -23,6 +23,7 @@ class DetectBody(BaseModel):
     image_ids: list[Annotated[int, Field(ge=1, le=LARGEST_ID)]] | Literal["all"]
     masks: bool = False
     task: Task = "detect"
+    again: bool | None = None  # also where this was asked already; None: only where images are named
 
 
 class SegmentBody(BaseModel):
@@ -39,7 +40,7 @@ def detect(dataset_id: RowId, body: DetectBody, services: Context) -> dict[str, 
     """Queue a detection; what it finds becomes predictions to review."""
     asked = question(body.task, body.prompt)
     ids = None if body.image_ids == "all" else body.image_ids
-    return {"job": str(services.labeller.start(dataset_id, asked, ids, masks=body.masks))}
+    return {"job": str(services.labeller.start(dataset_id, asked, ids, masks=body.masks, again=body.again))}
 
 
 @router.get("/jobs/{job_id}")
@@ -62,7 +63,7 @@ def segment(image_id: RowId, body: SegmentBody, services: Context) -> dict[str, 
         raise SegmentRefused("Nothing to segment: send boxes, or points with their labels.")
     if body.points is not None and len(body.points) != len(body.labels or ()):
         raise SegmentRefused(f"{len(body.points)} points need as many labels, got {len(body.labels or ())}.")
-    return {"masks": services.labeller.segment(image_id, body.boxes, body.points, body.labels)}
+    return {"masks": services.outliner.segment(image_id, body.boxes, body.points, body.labels)}
 
 
 class SegmentRefused(ValueError):

@@ -11,6 +11,7 @@ from app.services.importing import Importer
 from app.services.jobs import Jobs
 from app.services.labelling import Labeller
 from app.services.models import Models
+from app.services.outlining import Outliner
 from app.services.teaching import Teacher
 from app.services.workspace import Workspace
 from app.version import VERSION
@@ -26,6 +27,7 @@ class Services:
     jobs: Jobs
     models: Models
     labeller: Labeller
+    outliner: Outliner
     importer: Importer
     teacher: Teacher
     evaluator: Evaluator
@@ -64,13 +66,15 @@ def opened(
     jobs = Jobs()
     try:
         models = Models(store, detector, segmenter)
+        outliner = Outliner(store, models)
         yield Services(
             workspace=workspace,
             database=url,
             store=store,
             jobs=jobs,
             models=models,
-            labeller=Labeller(store, models, jobs),
+            labeller=Labeller(store, models, jobs, outliner),
+            outliner=outliner,
             importer=Importer(store, workspace.uploads, jobs),
             teacher=Teacher(store, workspace, url),
             evaluator=Evaluator(store, models, jobs),

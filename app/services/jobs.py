@@ -85,6 +85,10 @@ class Job:
         now = self.state
         self._update(images=(*now.images[1 - RECENT :], image_id), detections=now.detections + detections)
 
+    def found_before(self, detections: int) -> None:
+        """So many detections are there from an earlier run."""
+        self._update(detections=detections)
+
     def skip(self, what: str, reason: str) -> None:
         """One piece could not be done; the rest goes on."""
         self._update(skipped=(*self.state.skipped, (what, reason)))

@@ -1,39 +1,53 @@
 """Detections on the images of a dataset, kept as predictions for review."""
 
+import hashlib
+import json
+import os
+import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from annotations import queries
 from annotations.database import Store
 from annotations.datasets import set_prompt
-from annotations.models import Image
+from annotations.looks import answered, save_look
+from annotations.models import Image, Prediction
 from annotations.predictions import NewPrediction, save_predictions
 from annotations.shapes import Box
-from app.services.jobs import Job, Jobs
+from app.services.jobs import Job, Jobs, Stopped
 from app.services.models import Models
-from app.services.questions import Question, adopted, answers
+from app.services.ordering import OrderedWriter, batches_by_kind
+from app.services.outlining import Outliner
+from app.services.questions import FLOOR, Question, adopted, answers
 from app.services.turns import NoLongerWanted, Urgency
-from common.boxes import Boxes
-from common.images import ImageRefused, ImageRGB, read_indexed
-from common.masks import Rle, encode_mask
+from common.images import ImageRefused
+from common.masks import Rle
 
 if TYPE_CHECKING:
     import supervision as sv
+
+    from app.services.reading import Read
+    from engine.detector import BatchDetector
+    from engine.preprocessing import AnyPicture, Preprocessing
 
 MASKED = 60
 """At most so many detections of an image get a mask, the best first: each costs time."""
 
 SHORT = 4
 """Somebody who asks about so many images waits for them."""
+
+_METHOD = 1  # raised when the same question to the same weights is answered otherwise than before
+_WINDOW = 4  # batches of images that may wait for others of their shape
+_MOST_READERS = 8
 
 
 @dataclass(frozen=True)
@@ -57,20 +71,64 @@ class Found:
     rle: Rle | None
 
 
-class Labeller:
-    """Runs the detector over images of a dataset; what it finds is stored as predictions, never as annotations."""
+@dataclass(frozen=True)
+class Answer:
+    """What was found on an image; None: it could not be read."""
 
-    def __init__(self, store: Store, models: Models, jobs: Jobs) -> None:
+    target: Target
+    found: tuple[Found, ...] | None
+
+
+@dataclass
+class Course:
+    """One labelling under way.
+
+    Attributes:
+        category_ids: of the question's categories; none yet of an expression that fits nothing so far.
+        digest: of all that the answers depend on.
+        done: images that are finished, those of an earlier run too.
+        model_seconds: spent in the detector and the segmenter.
+    """
+
+    dataset_id: int
+    asked: Question
+    detector: "BatchDetector"
+    category_ids: tuple[int, ...]
+    digest: str
+    masks: bool
+    job: Job
+    total: int
+    done: int = 0
+    model_seconds: float = 0.0
+
+
+class Labeller:
+    """Runs the detector over images of a dataset; what it finds is stored as predictions, never as annotations.
+
+    Other processes read and shrink the images ahead of the detector, which looks at those of one shape together;
+    a thread stores the answers in the images' order. What is stored stays whatever happens next, and the same question
+    to the same weights is not asked twice about an image.
+    """
+
+    def __init__(self, store: Store, models: Models, jobs: Jobs, outliner: Outliner) -> None:
         self._store = store
         self._models = models
         self._jobs = jobs
-        self._looked_at: int | None = None  # the image the segmenter holds: a second click skips its encoder
+        self._outliner = outliner
 
-    def start(self, dataset_id: int, asked: Question, image_ids: Sequence[int] | None, *, masks: bool) -> UUID:
+    def start(
+        self,
+        dataset_id: int,
+        asked: Question,
+        image_ids: Sequence[int] | None,
+        *,
+        masks: bool,
+        again: bool | None = None,
+    ) -> UUID:
         """Queue a detection over some images (None: all of the dataset) and answer the job's id."""
         is_short = image_ids is not None and len(image_ids) <= SHORT
         urgency = Urgency.PAGE if is_short else Urgency.BATCH
-        work = partial(self.run, dataset_id, asked, image_ids, masks=masks, batch=1, urgency=urgency)
+        work = partial(self.run, dataset_id, asked, image_ids, masks=masks, urgency=urgency, again=again)
         return self._jobs.start(work, is_short=is_short)
 
     def run(
@@ -81,14 +139,33 @@ class Labeller:
         job: Job,
         *,
         masks: bool = False,
-        batch: int = 4,
+        batch: int | None = None,
         urgency: Urgency = Urgency.BATCH,
+        again: bool | None = None,
     ) -> dict[str, object]:
-        """Detect on the images one batch after the other, each stored when it is done.
+        """Detect on the images, each stored with all before it.
 
         A broken image is skipped with its reason. When the job is asked to stop, what is stored stays.
         A referring expression becomes a category only where something fits it.
+
+        Args:
+            dataset_id: of the images.
+            asked: what to look for.
+            image_ids: which images; None: all of the dataset.
+            job: hears of the progress.
+            masks: also outline what is found.
+            batch: images of one shape that the detector looks at together; None: as many as it likes.
+            urgency: of each batch.
+            again: also images whose waiting predictions are the answer to this very question of these very weights;
+                None: only where images are named.
+
+        Raises:
+            Stopped: the job was asked to stop before the detector was at hand.
         """
+        try:
+            detector = self._models.detector(is_wanted=lambda: not job.should_stop)
+        except NoLongerWanted as gone:
+            raise Stopped from gone
         with self._store.writing() as session:
             dataset = queries.dataset_by_id(session, dataset_id)
             category_ids: tuple[int, ...] = ()
@@ -97,103 +174,132 @@ class Labeller:
             if asked.task == "detect":
                 set_prompt(session, dataset_id, asked.text)
             targets = _targets(session, dataset_id, image_ids)
-        job.progress(0, len(targets))
-        done = 0
-        for group, images in self._read_ahead(targets, batch):
-            if job.should_stop:
-                break
-            good = _readable(group, images, job)
-            try:
-                with self._models.device(urgency, lambda: not job.should_stop):
-                    by, found = self._find([image for _, image in good], asked, masks)
-            except NoLongerWanted:
-                break
-            if not category_ids and any(found):
-                category_ids = self._category_ids(dataset_id, asked)
-            for (target, _), boxes in zip(good, found, strict=True):
-                new = [NewPrediction(category_ids[box.category], box.xyxy, box.score, box.rle) for box in boxes]
-                with self._store.writing() as session:
-                    save_predictions(session, target.id, new, checkpoint=by, prompt=asked.text)
-                job.image_done(target.id, len(new))
-            done += len(group)
-            job.progress(done, len(targets))
-        return {"images": done, "prompt": asked.text, "task": asked.task, "detector": self._models.current()}
+            digest = self._digest(detector.name, asked, category_ids, masks)
+            is_again = image_ids is not None if again is None else again
+            known = frozenset[int]() if is_again else answered(session, dataset_id, digest)
+            waiting = _waiting(session, dataset_id, known)
+        job.found_before(waiting)
+        todo = [target for target in targets if target.id not in known]
+        already = len(targets) - len(todo)
+        course = Course(dataset_id, asked, detector, category_ids, digest, masks, job, len(targets), already)
+        job.progress(course.done, course.total)
+        started = time.monotonic()
+        self._label(course, todo, batch or detector.batch_size, urgency)
+        return {
+            "images": course.done,
+            "already": already,
+            "prompt": asked.text,
+            "task": asked.task,
+            "detector": detector.name,
+            "seconds": round(time.monotonic() - started, 3),
+            "model_seconds": round(course.model_seconds, 3),
+        }
 
-    def segment(
-        self,
-        image_id: int,
-        boxes: Sequence[Sequence[float]] | None,
-        points: Sequence[Sequence[float]] | None,
-        labels: Sequence[int] | None,
-    ) -> list[Rle]:
-        """Masks for boxes, or one mask for points (label 1: on the object, 0: not on it)."""
-        with self._store.reading() as session:
-            image = queries.image_by_id(session, image_id)
-        with self._models.device(Urgency.CLICK):
-            segmenter = self._models.segmenter()
-            if self._looked_at != image_id:
-                self._looked_at = None
-                segmenter.set_image(read_indexed(Path(image.path), image.width, image.height))
-                self._looked_at = image_id
-            masks = segmenter.predict(
-                boxes_xyxy=np.array(boxes, np.float32).reshape(-1, 4) if boxes else None,
-                points_xy=np.array([points], np.float32) if points else None,
-                point_labels=np.array([labels], np.int64) if points else None,
-            )
-        return [encode_mask(mask) for mask in masks]
+    def _label(self, course: Course, todo: Sequence[Target], size: int, urgency: Urgency) -> None:
+        """The images one batch after the other."""
+        resizing = None if course.masks else course.detector.resizing
+        numbers = count()
+        with OrderedWriter(partial(self._save, course)) as writer:
 
-    def _read_ahead(
-        self, targets: Sequence[Target], batch: int
-    ) -> Iterator[tuple[list[Target], list[ImageRGB | ImageRefused]]]:
-        """Batches of targets with their pixels, the next batch being decoded while this one is used."""
-        groups = [list(targets[start : start + batch]) for start in range(0, len(targets), batch)]
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode") as pool:
-            coming = None
-            for group, following in zip(groups, [*groups[1:], []], strict=True):
-                images = coming.result() if coming else _read(group)
-                coming = pool.submit(_read, following)
-                yield group, images
+            def good() -> Iterator[tuple[int, Target, "AnyPicture"]]:
+                for target, image in _read(todo, resizing, course.detector.device):
+                    number = next(numbers)
+                    if isinstance(image, ImageRefused):
+                        course.job.skip(target.file_name, str(image))
+                        writer.put(number, Answer(target, None))
+                    else:
+                        yield number, target, image
 
-    def _find(self, images: Sequence[ImageRGB], asked: Question, masks: bool) -> tuple[str, list[list[Found]]]:
-        """The detector's name, and what it finds on each image; without an image nobody is asked."""
-        if not images:
-            return "", []
-        detector = self._models.detector()
-        found = answers(detector, images, asked)
-        return detector.name, [
-            self._with_masks(image, detections, masks) for image, detections in zip(images, found, strict=True)
-        ]
+            for group in batches_by_kind(good(), lambda one: _shape(one[2], course.detector), size, _WINDOW * size):
+                if course.job.should_stop:
+                    break
+                try:
+                    with self._models.device(urgency, lambda: not course.job.should_stop):
+                        found = self._find(course, [image for _, _, image in group])
+                except NoLongerWanted:
+                    break
+                for (number, target, _), boxes in zip(group, found, strict=True):
+                    writer.put(number, Answer(target, boxes))
 
-    def _with_masks(self, image: ImageRGB, detections: "sv.Detections", masks: bool) -> list[Found]:
+    def _find(self, course: Course, images: "Sequence[AnyPicture]") -> list[tuple[Found, ...]]:
+        """What is found on each image, the best first."""
+        started = time.monotonic()
+        found = answers(course.detector, images, course.asked)
+        results = [self._boxes(image, each, course.masks) for image, each in zip(images, found, strict=True)]
+        course.model_seconds += time.monotonic() - started
+        return results
+
+    def _boxes(self, image: "AnyPicture", detections: "sv.Detections", masks: bool) -> tuple[Found, ...]:
         """The detections, the best first; the first `MASKED` of them with a mask when asked for."""
         if detections.confidence is None or detections.class_id is None or not len(detections):
-            return []
+            return ()
         order = (-detections.confidence).argsort(kind="stable")
         boxes = detections.xyxy[order].astype(np.float32)
         rles: list[Rle | None] = [None] * len(order)
         if masks:
-            rles[:MASKED] = self._masks(image, boxes[:MASKED])
-        return [
+            assert isinstance(image, np.ndarray), "images are read whole where masks are wanted"
+            rles[:MASKED] = self._outliner.outlines(image, boxes[:MASKED])
+        return tuple(
             Found(int(class_id), (x1, y1, x2, y2), float(score), rle)
             for class_id, (x1, y1, x2, y2), score, rle in zip(
                 detections.class_id[order], boxes.tolist(), detections.confidence[order], rles, strict=True
             )
-        ]
+        )
 
-    def _category_ids(self, dataset_id: int, asked: Question) -> tuple[int, ...]:
+    def _save(self, course: Course, ready: Sequence[Answer]) -> None:
+        """Store answers in one transaction, then tell of them."""
+        asked = course.asked
+        waiting: list[tuple[int, int]] = []  # ids of images, and how many predictions wait on each
         with self._store.writing() as session:
-            return adopted(session, queries.dataset_by_id(session, dataset_id), asked)[1]
+            if not course.category_ids and any(answer.found for answer in ready):
+                dataset = queries.dataset_by_id(session, course.dataset_id)
+                course.category_ids = adopted(session, dataset, asked)[1]
+            for target, found in ((answer.target, answer.found) for answer in ready):
+                if found is None:
+                    continue
+                rows = [NewPrediction(course.category_ids[box.category], box.xyxy, box.score, box.rle) for box in found]
+                by = course.detector.name
+                number = save_predictions(session, target.id, rows, checkpoint=by, prompt=asked.text)
+                save_look(session, target.id, course.digest)
+                waiting.append((target.id, number))
+        for image_id, number in waiting:
+            course.job.image_done(image_id, number)
+        course.done += len(ready)
+        course.job.progress(course.done, course.total)
 
-    def _masks(self, image: ImageRGB, boxes: Boxes) -> list[Rle]:
-        """The mask of each box, encoded a few at a time: sixty masks of a 100-megapixel picture take 6 GB unpacked."""
-        from engine.segmenters.base import masks_at_once
+    def _digest(self, detector: str, asked: Question, category_ids: Sequence[int], masks: bool) -> str:
+        """Equal where the answers would be: of the weights, the question, and how it is asked."""
+        everything = {
+            "method": _METHOD,
+            "weights": self._models.fingerprint(detector),
+            "task": asked.task,
+            "text": asked.text,
+            "ontology": asdict(asked.ontology),
+            "categories": list(category_ids),
+            "floor": FLOOR,
+            "masks": self._models.segmenter_name if masks else None,
+        }
+        return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 
-        segmenter = self._models.segmenter()
-        self._looked_at = None
-        segmenter.set_image(image)
-        size = masks_at_once(image)
-        parts = (boxes[start : start + size] for start in range(0, len(boxes), size))
-        return [encode_mask(mask) for part in parts for mask in segmenter.predict(boxes_xyxy=part)]
+
+def _read(targets: Sequence[Target], resizing: "Preprocessing | None", device: str) -> "Iterator[tuple[Target, Read]]":
+    """The targets with their pixels, in order; many are read ahead by other processes."""
+    from app.services.reading import Readers, Wanted, read
+
+    wanted = [Wanted(target.path, target.width, target.height, resizing) for target in targets]
+    if len(wanted) <= SHORT:
+        yield from zip(targets, map(read, wanted), strict=True)
+        return
+    spare = (os.cpu_count() or 2) - 1
+    workers = 1 if device == "cpu" else max(1, min(spare, _MOST_READERS))  # a CPU is busy with the model
+    with Readers(workers) as readers:
+        yield from zip(targets, readers.read(wanted), strict=True)
+
+
+def _shape(image: "AnyPicture", detector: "BatchDetector") -> tuple[int, int]:
+    """Images of equal ones can be looked at together."""
+    height, width = image.shape[:2]
+    return detector.resizing.resized_hw(height, width) if detector.resizing else (height, width)
 
 
 def _targets(session: Session, dataset_id: int, image_ids: Sequence[int] | None) -> list[Target]:
@@ -208,25 +314,14 @@ def _targets(session: Session, dataset_id: int, image_ids: Sequence[int] | None)
     ]
 
 
-def _readable(
-    group: Sequence[Target], images: Sequence[ImageRGB | ImageRefused], job: Job
-) -> list[tuple[Target, ImageRGB]]:
-    """The targets with pixels; the others are skipped with their reason."""
-    good: list[tuple[Target, ImageRGB]] = []
-    for target, image in zip(group, images, strict=True):
-        if isinstance(image, ImageRefused):
-            job.skip(target.file_name, str(image))
-        else:
-            good.append((target, image))
-    return good
-
-
-def _read(group: Sequence[Target]) -> list[ImageRGB | ImageRefused]:
-    return [_read_one(target) for target in group]
-
-
-def _read_one(target: Target) -> ImageRGB | ImageRefused:
-    try:
-        return read_indexed(target.path, target.width, target.height)
-    except ImageRefused as refused:
-        return refused
+def _waiting(session: Session, dataset_id: int, image_ids: frozenset[int]) -> int:
+    """How many predictions wait for review on these images of a dataset."""
+    if not image_ids:
+        return 0
+    rows = session.execute(
+        select(Prediction.image_id, func.count())
+        .join(Image)
+        .where(Image.dataset_id == dataset_id, Prediction.state == "pending")
+        .group_by(Prediction.image_id)
+    )
+    return sum(number for image_id, number in rows if image_id in image_ids)

@@ -12,7 +12,7 @@ from annotations.database import Store
 from app.services.turns import Turns, Urgency
 
 if TYPE_CHECKING:
-    from engine.detector import Detector
+    from engine.detector import BatchDetector
     from engine.segmenters.base import Segmenter
 
 STARTER = "starter"
@@ -65,7 +65,7 @@ class Models:
         self._asked_segmenter = segmenter
         self._is_cached = is_cached or _is_cached
         self._device = Turns()
-        self._loaded: tuple[str, Detector] | None = None
+        self._loaded: tuple[str, BatchDetector] | None = None
         self._segmenter: Segmenter | None = None
 
     @contextmanager
@@ -89,15 +89,28 @@ class Models:
             return promoted.name
         return LLMDET if not chosen and self._is_cached(LLMDET) else STARTER
 
-    def detector(self, name: str | None = None) -> "Detector":
+    def fingerprint(self, name: str | None = None) -> str:
+        """Equal for equal weights and settings, whatever they are called.
+
+        Raises:
+            ModelNotFound: as `detector`.
+            engine.errors.WeightsMissing: as `detector`.
+        """
+        from engine.checkpoint_files import fingerprint
+        from engine.checkpoints import folder_of
+
+        return fingerprint(folder_of(self.source(name or self.current())))
+
+    def detector(self, name: str | None = None, is_wanted: Callable[[], bool] | None = None) -> "BatchDetector":
         """The detector of that name (default: `current`), loaded when it is first needed.
 
         Raises:
+            NoLongerWanted: `is_wanted` says no while waiting for the device.
             ModelNotFound: no checkpoint, folder or fetched hub id of that name.
             engine.errors.EngineError: it is there and can't be loaded.
         """
         wanted = name or self.current()
-        with self._device.turn(Urgency.PAGE):
+        with self._device.turn(Urgency.PAGE, is_wanted):
             if self._loaded is None or self._loaded[0] != wanted:
                 from engine.checkpoints import load_detector
 

@@ -11,14 +11,14 @@ from annotations.categories import ensure_categories
 from annotations.names import MAX_NAME_LENGTH, checked_name, printable
 from annotations.queries import DatasetSummary, categories
 from app.services.ontologies import adopt
-from common.images import ImageRGB
 from engine.errors import PromptError, quoted
 from engine.ontology import Category, Ontology
 
 if TYPE_CHECKING:
     import supervision as sv
 
-    from engine.detector import Caption, Detector
+    from engine.detector import BatchDetector, Caption
+    from engine.preprocessing import AnyPicture
 
 Task = Literal["detect", "ground", "refer"]
 
@@ -89,7 +89,7 @@ def adopted(session: Session, dataset: DatasetSummary, asked: Question) -> tuple
     return asked, tuple(row.id for row in ensure_categories(session, dataset.id, [(name, ()) for name in meant]))
 
 
-def answers(detector: "Detector", images: Sequence[ImageRGB], asked: Question) -> "list[sv.Detections]":
+def answers(detector: "BatchDetector", images: "Sequence[AnyPicture]", asked: Question) -> "list[sv.Detections]":
     """What the detector finds on each image; `class_id` is an index into the question's categories."""
     from engine.doubles import without_doubles
 

@@ -4,7 +4,7 @@ import { counted } from "./actions.mjs";
 import { enable } from "./dom.mjs";
 import { offered } from "./examples.mjs";
 import { progressText, watched } from "./jobs.mjs";
-import { WAYS, foundText, knownTask } from "./ways.mjs";
+import { WAYS, beforeText, foundText, knownTask } from "./ways.mjs";
 import { WaySwitch } from "./wayswitch.mjs";
 import { leftOut } from "./welcome.mjs";
 
@@ -37,7 +37,7 @@ export class PromptBox {
     this.prompt.addEventListener("keydown", (event) => this.#key(event));
     this.here.addEventListener("click", () => this.detect([this.session.imageId]));
     this.offer.addEventListener("click", () => this.ask(this.example()));
-    this.all.addEventListener("click", () => this.detect("all"));
+    this.all.addEventListener("click", (event) => this.detect("all", event.shiftKey));
     this.masks.addEventListener("change", () => memory.write("detectMasks", this.masks.checked));
     this.stopButton.addEventListener("click", () => this.#stop());
     this.masks.checked = memory.read("detectMasks", false);
@@ -124,12 +124,13 @@ export class PromptBox {
     if (!this.here.disabled) this.detect([this.session.imageId]);
   }
 
-  async detect(imageIds) {
+  /** @param again also where this very question was answered before; images that are named are always asked */
+  async detect(imageIds, again = false) {
     const { dataset, asked } = this;
     this.#job = "asked"; // the buttons are off until the answer is here: no search is started twice
     this.#showProgress({ state: "queued", done: 0, total: 0 });
     try {
-      const request = { ...asked, image_ids: imageIds, masks: this.masks.checked };
+      const request = { ...asked, image_ids: imageIds, masks: this.masks.checked, ...(again && { again }) };
       const { job } = await this.api.detect(dataset.id, request);
       this.memory.write(`job.${dataset.id}`, job);
       if (this.dataset?.id === dataset.id) await this.#watch(job, dataset.id, { asked }); // else it shows on the way back there
@@ -173,7 +174,7 @@ export class PromptBox {
     else if (!asked) return;
     else {
       const here = seen.size === 1 && seen.has(this.session.imageId) ? this.shown() : null;
-      const found = foundText(job, asked, here, this.settings.confidence);
+      const found = foundText(job, asked, here, this.settings.confidence) + beforeText(job);
       const next = here?.shown && document.activeElement === this.prompt ? " Esc, then Tab goes through them." : "";
       if (knowsNoPhotos(job, this.dataset)) this.say(`${found} ${ONLY_DRAWN_THINGS}`, "advice");
       else this.say(found + next, here?.shown ? "info" : "advice");

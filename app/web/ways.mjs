@@ -56,6 +56,14 @@ export function foundText(job, asked, here, confidence) {
   return `Nothing above the confidence of ${confidence.toFixed(2)}. Lower it to see ${hidden}.`;
 }
 
+/** What a search over all images left alone, and how to have it done nevertheless. */
+export function beforeText({ result, done }) {
+  const already = result?.already ?? 0;
+  if (!already) return "";
+  const which = already === done ? "All of them" : counted(already, "image");
+  return ` ${which} had this answer already; Shift-click asks again.`;
+}
+
 function nothingText({ task, prompt }, images) {
   if (task !== "refer") return "Nothing found. Try another word for it.";
   return `Nothing ${images === 1 ? "here" : `on these ${images} images`} fits “${shortened(prompt)}”.`;

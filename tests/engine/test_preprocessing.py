@@ -40,6 +40,18 @@ def test_sizes_are_those_of_transformers(height: int, width: int, short: int, ti
     assert ours == (max(theirs[0], 1), max(theirs[1], 1))
 
 
+def test_a_picture_is_resized_once_however_often_its_new_size_would_be_resized_again() -> None:
+    usual, picture = Preprocessing(), noise(1000, 1700)
+    once = usual.resized_hw(1000, 1700)
+    assert usual.resized_hw(*once) != once  # the rounding of the one and the other
+    ahead = usual.ahead(picture)
+    assert ahead.pixels.shape == (*once, 3)
+    assert ahead.shape == (1000, 1700, 3)
+    for values, _, sizes in (usual.resize_batch([picture]), usual.resize_batch([ahead]), usual.batch([ahead.pixels])):
+        assert sizes == [once]
+        assert torch.equal(values, usual.resize_batch([picture])[0])
+
+
 def test_a_batch_is_padded_to_its_largest_and_masked() -> None:
     values, mask, sizes = SMALL.resize_batch([noise(300, 400), noise(400, 300)])
     assert sizes == [(96, 128), (128, 96)]

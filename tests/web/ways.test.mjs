@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Examples, offered } from "../../app/web/examples.mjs";
 import { takesKey } from "../../app/web/keys.mjs";
-import { TASKS, WAYS, foundText, knownTask, sameQuestion } from "../../app/web/ways.mjs";
+import { TASKS, WAYS, beforeText, foundText, knownTask, sameQuestion } from "../../app/web/ways.mjs";
 
 const job = (detections, done = 1) => ({ detections, done });
 const LARGER = { task: "refer", prompt: "the larger of the two cats" };
@@ -25,6 +25,13 @@ test("an expression that nothing fits is told in its own words", () => {
   assert.equal(foundText(job(0), LARGER, none, 0.4), "Nothing here fits “the larger of the two cats”.");
   assert.equal(foundText(job(0, 40), LARGER, null, 0.4), "Nothing on these 40 images fits “the larger of the two cats”.");
   assert.ok(foundText(job(0), { task: "refer", prompt: "😀".repeat(500) }, none, 0.4).length < 200);
+});
+
+test("images that had the answer already are told, and how to ask them again", () => {
+  assert.equal(beforeText({ result: { already: 0 }, done: 4 }), "");
+  assert.equal(beforeText({ done: 4 }), "");
+  assert.equal(beforeText({ result: { already: 1 }, done: 4 }), " 1 image had this answer already; Shift-click asks again.");
+  assert.equal(beforeText({ result: { already: 4 }, done: 4 }), " All of them had this answer already; Shift-click asks again.");
 });
 
 test("what is shown is counted, not what is only guessed", () => {

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,6 @@ from annotations.models import Image as Row
 from app.services.captions import evaluate_benchmark, evaluate_captions
 from app.services.models import Models
 from common.images import ImageRefused, probe_image
-from engine.detector import Detector
 from tests.training.metrics.test_captions import A, B, Oracle, boxes
 from tests.training.metrics.test_public import coco, folder
 from training.errors import LayoutRefused
@@ -33,7 +33,7 @@ ANSWERS = {
 class Answering(Models):
     """Models of which the one at work is the oracle."""
 
-    def detector(self, name: str | None = None) -> Detector:
+    def detector(self, name: str | None = None, is_wanted: object = None) -> Any:
         return Oracle(ANSWERS)
 
 
@@ -79,7 +79,7 @@ def test_a_split_without_texts_is_one_line(store: Store, task: str, said: str) -
 
 def test_a_benchmark_is_measured_without_being_imported(folder: Path) -> None:
     class Found(Models):
-        def detector(self, name: str | None = None) -> Detector:
+        def detector(self, name: str | None = None, is_wanted: object = None) -> Any:
             from tests.training.metrics.test_public import Lister
 
             return Lister({"dog": [(A, 0.9, 0)]})
@@ -114,7 +114,7 @@ def test_texts_that_can_all_not_be_read_are_one_line(store: Store, folder: Path)
 
 def test_a_benchmark_file_is_refused_before_the_detector_is_loaded(folder: Path) -> None:
     class Unloaded(Models):
-        def detector(self, name: str | None = None) -> Detector:
+        def detector(self, name: str | None = None, is_wanted: object = None) -> Any:
             raise AssertionError("the weights were loaded")
 
     store = Store.open(folder / "groundwork.db")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -25,7 +26,6 @@ from app.services.evaluation_report import publish_report, report_html
 from app.services.jobs import Job, Jobs
 from app.services.models import Models
 from common.images import ImageRefused
-from engine.detector import Detector
 from tests.training.metrics.test_evaluate import SquareFinder
 from tests.training.workspaces import Bench, add_squares
 from training.metrics.suggested import LEAST_LABELS
@@ -36,7 +36,7 @@ TRAIN, VAL = 9, 5
 class Found(Models):
     """Models of which the one at work is the finder of squares."""
 
-    def detector(self, name: str | None = None) -> Detector:
+    def detector(self, name: str | None = None, is_wanted: object = None) -> Any:
         return SquareFinder()
 
     def current(self) -> str:
@@ -140,7 +140,7 @@ def test_doubles_count_in_the_metrics_and_not_in_what_the_page_would_show(world:
             return [type(found).merge([found, found]) for found in super().detect(*args, **more)]
 
     class Stuttering(Found):
-        def detector(self, name: str | None = None) -> Detector:
+        def detector(self, name: str | None = None, is_wanted: object = None) -> Any:
             return Stutterer()
 
     document = evaluate_dataset(world.store, Stuttering(world.store), "squares", None)
@@ -227,7 +227,7 @@ def test_a_report_is_a_folder_that_needs_nothing_beside_it(world: World) -> None
             return found
 
     class Wrong(Found):
-        def detector(self, name: str | None = None) -> Detector:
+        def detector(self, name: str | None = None, is_wanted: object = None) -> Any:
             return Misnaming()
 
     rename(world.store, world.dataset_id, HOSTILE)

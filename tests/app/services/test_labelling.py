@@ -1,20 +1,27 @@
+import shutil
 import time
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sqlalchemy import select
 
-from annotations.categories import add_category
+from annotations.categories import add_category, delete_category
 from annotations.edits import Edit, apply_edit
-from annotations.queries import categories, dataset_by_id, image_shapes, images_page
+from annotations.importers import import_path
+from annotations.models import Look
+from annotations.queries import categories, dataset_by_id, dataset_by_name, image_by_id, image_shapes, images_page
 from app.services import Services
 from app.services.jobs import Job
-from app.services.questions import FLOOR, Question, question
+from app.services.questions import FLOOR, Question, answers, question
 from app.services.turns import Urgency
-from common.images import ImageRefused
+from common.boxes import clip
+from common.images import ImageRefused, read_image
 from common.masks import decode_mask
+from engine.checkpoints import load_detector, save_detector
 from engine.grounding import GroundingDetector
 
 pytestmark = pytest.mark.slow
@@ -75,26 +82,106 @@ def test_masks_come_with_the_predictions_when_asked_for(services: Services, data
     assert decode_mask(predictions[0]["mask"]).shape == (90, 120)
 
 
-def test_a_job_that_is_stopped_keeps_what_is_done(services: Services, dataset_id: int) -> None:
+def test_a_job_that_is_stopped_keeps_what_is_done_and_goes_on_from_there(services: Services, dataset_id: int) -> None:
     class StopsAfterOne(Job):
         def image_done(self, image_id: int, detections: int) -> None:
             super().image_done(image_id, detections)
             self.stop()
 
+    ids = image_ids(services, dataset_id)
     job = StopsAfterOne(uuid4())
     services.labeller.run(dataset_id, CATS_AND_DOGS, None, job, batch=1)
-    assert len(job.state.images) == 1
+    first = job.state.images
+    assert first == tuple(ids[: len(first)])  # in order; one more may have been under way
+    assert 1 <= len(first) <= 3
     with services.store.reading() as session:
         pending = [row.pending for row in images_page(session, dataset_id).items]
-    assert pending[0] > 0
-    assert pending[1:] == [0, 0, 0]
+    assert all(pending[: len(first)])
+    assert not any(pending[len(first) :])
+    rest = Job(uuid4())
+    result = services.labeller.run(dataset_id, CATS_AND_DOGS, None, rest)
+    assert result["already"] == len(first)
+    assert result["images"] == rest.state.done == 4
+    assert rest.state.images == tuple(ids[len(first) : 3])
+
+
+def test_the_same_is_not_asked_twice_unless_somebody_wants_that(services: Services, dataset_id: int) -> None:
+    ids = image_ids(services, dataset_id)
+    first = label(services, dataset_id)
+    again = label(services, dataset_id)
+    assert again.state.images == ()
+    assert again.state.detections == first.state.detections
+    assert [what for what, _ in again.state.skipped] == ["3.png"]  # what could not be read is tried again
+    assert label(services, dataset_id, ids[:2]).state.images == tuple(ids[:2])  # named by hand
+    forced = Job(uuid4())
+    services.labeller.run(dataset_id, CATS_AND_DOGS, None, forced, again=True)
+    assert forced.state.images == tuple(ids[:3])
+
+
+@pytest.mark.parametrize("change", ["words", "masks", "task", "category", "weights"])
+def test_another_question_is_asked_of_every_image(
+    services: Services, dataset_id: int, change: str, tmp_path: Path, tiny_detector: Path
+) -> None:
+    ids = image_ids(services, dataset_id)
+    services.labeller.run(dataset_id, question("detect", "cat."), None, Job(uuid4()))
+    other, masks = question("detect", "cat."), change == "masks"
+    if change == "words":
+        other = question("detect", "cat. dog.")
+    if change == "task":
+        other = question("ground", "cat")
+    if change == "category":
+        with services.store.writing() as session:
+            (category,) = categories(session, dataset_id)
+            delete_category(session, category.id)
+    if change == "weights":
+        taught = tmp_path / tiny_detector.name
+        shutil.copytree(tiny_detector, taught)
+        detector = load_detector(taught)
+        torch.nn.init.constant_(detector.model.class_embed[0].bias, -1.0)
+        save_detector(detector, taught)
+        services.models._asked = str(taught)
+    job = Job(uuid4())
+    services.labeller.run(dataset_id, other, None, job, masks=masks)
+    assert job.state.images == tuple(ids[:3])
+
+
+def test_images_that_were_resized_ahead_have_the_same_boxes(services: Services, dataset_id: int) -> None:
+    first = image_ids(services, dataset_id)[0]
+    label(services, dataset_id, [first])
+    with services.store.reading() as session:
+        ahead = image_shapes(session, first)["predictions"]
+        image = image_by_id(session, first)
+    (whole,) = answers(services.models.detector(), [read_image(Path(image.path))], CATS_AND_DOGS)
+    assert whole.confidence is not None
+    boxes = whole.xyxy[(-whole.confidence).argsort(kind="stable")].astype(np.float32)
+    shown = np.array([row["xyxy"] for row in ahead], np.float32)
+    np.testing.assert_allclose(shown, clip(boxes, image.width, image.height), atol=1e-3)
+
+
+def test_many_images_of_many_shapes_are_read_ahead_and_stored_in_order(
+    services: Services, tmp_path: Path, tiny_detector: Path
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    for index in range(11):
+        size = ((90, 120, 3), (120, 90, 3), (64, 64, 3))[index % 3]
+        Image.fromarray(rng.integers(0, 255, size, np.uint8)).save(folder / f"{index:02}.png")
+    import_path(services.store, "many", folder)
+    with services.store.reading() as session:
+        many = dataset_by_name(session, "many").id
+    job = Job(uuid4())
+    services.labeller.run(many, CATS_AND_DOGS, None, job, batch=3)
+    assert list(job.state.images) == image_ids(services, many)
+    with services.store.reading() as session:
+        assert list(session.scalars(select(Look.image_id).order_by(Look.at))) == image_ids(services, many)
 
 
 def test_a_click_gives_one_mask_and_a_box_each_its_own(services: Services, dataset_id: int) -> None:
     first = image_ids(services, dataset_id)[0]
-    (mask,) = services.labeller.segment(first, None, [(60, 45)], [1])
+    (mask,) = services.outliner.segment(first, None, [(60, 45)], [1])
     assert mask["size"] == [90, 120]
-    assert len(services.labeller.segment(first, [(10, 10, 50, 50), (60, 20, 110, 80)], None, None)) == 2
+    assert len(services.outliner.segment(first, [(10, 10, 50, 50), (60, 20, 110, 80)], None, None)) == 2
 
 
 def test_a_picture_that_was_replaced_by_one_of_another_size_is_skipped(
@@ -108,7 +195,7 @@ def test_a_picture_that_was_replaced_by_one_of_another_size_is_skipped(
     with services.store.reading() as session:
         assert image_shapes(session, first)["predictions"] == []
     with pytest.raises(ImageRefused, match="is now 60 x 90 px"):
-        services.labeller.segment(first, [[10, 10, 50, 50]], None, None)
+        services.outliner.segment(first, [[10, 10, 50, 50]], None, None)
 
 
 def ask(services: Services, dataset_id: int, asked: Question) -> dict[str, list[str]]:
