@@ -41,12 +41,12 @@ def test_sizes_are_those_of_transformers(height: int, width: int, short: int, ti
 
 
 def test_a_picture_is_resized_once_however_often_its_new_size_would_be_resized_again() -> None:
-    usual, picture = Preprocessing(), noise(1000, 1700)
-    once = usual.resized_hw(1000, 1700)
+    usual, picture = Preprocessing(), noise(1423, 2485)
+    once = usual.resized_hw(1423, 2485)
     assert usual.resized_hw(*once) != once  # the rounding of the one and the other
     ahead = usual.ahead(picture)
     assert ahead.pixels.shape == (*once, 3)
-    assert ahead.shape == (1000, 1700, 3)
+    assert ahead.shape == (1423, 2485, 3)
     for values, _, sizes in (usual.resize_batch([picture]), usual.resize_batch([ahead]), usual.batch([ahead.pixels])):
         assert sizes == [once]
         assert torch.equal(values, usual.resize_batch([picture])[0])
