@@ -101,6 +101,9 @@ class BatchDetector(Detector, Protocol):
     def batch_size(self) -> int:
         """Pictures that it looks at together where they are of one resized size."""
 
+    def spare_memory(self) -> None:
+        """Let go of all that is kept, and take as little memory as it can from now on."""
+
     def detect(
         self, images: Sequence[AnyPicture], ontology: Ontology, *, threshold: float = 0.3, top_k: int = 300
     ) -> list[sv.Detections]:

@@ -96,6 +96,12 @@ class GroundingDetector:
         """Pictures that it looks at together where they are of one resized size."""
         return self._batch_size
 
+    def spare_memory(self) -> None:
+        """Keep no features, and take one picture and one prompt a pass from now on."""
+        with self._lock:
+            self._batch_size = 1
+            self._passes.spare_memory()
+
     def detect(
         self,
         images: Sequence[AnyPicture],

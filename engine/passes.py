@@ -80,6 +80,15 @@ class Passes:
         """Of features, now."""
         return self._prompts.size + self._pictures.size
 
+    def spare_memory(self) -> None:
+        """Keep nothing, and take one prompt a pass from now on."""
+        self._together = 1
+        for kept in (self._prompts, self._pictures):
+            kept.clear()
+            kept.limit = 0
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def see(self, pictures: Sequence[AnyPicture]) -> Seen:
         """Look at pictures, each (H, W, 3) uint8 RGB, all of one resized size."""
         is_whole = min(self._preprocessing.resized_hw(*pictures[0].shape[:2])) >= MIN_EDGE_PX

@@ -49,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
             if not (arguments.json or arguments.output):
                 print_table(path, found)
             progress(number, len(arguments.images))
+        for note in detector.notes:
+            say(note)
         seconds = round(time.monotonic() - started, 3)
         if arguments.json:
             print_document({"images": documents, "detector": detector.name, "seconds": seconds})

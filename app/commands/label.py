@@ -35,6 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
             dataset_id, asked, None, job, masks=arguments.masks, batch=arguments.batch, again=arguments.again
         )
         state = job.state
+    for note in state.notes:
+        say(note)
     for what, reason in state.skipped:
         say(f"skipped {what}: {reason}")
     document = {

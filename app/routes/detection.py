@@ -82,5 +82,6 @@ def job_json(state: JobState) -> dict[str, Any]:
         "detections": state.detections,
         "seconds_left": state.seconds_left,
         "skipped": [{"what": what, "reason": reason} for what, reason in state.skipped],
+        "notes": list(state.notes),
         "result": state.result,
     }

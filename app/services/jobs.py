@@ -36,6 +36,7 @@ class JobState:
     images: tuple[int, ...] = ()  # ids of the images finished last, at most RECENT
     detections: int = 0
     skipped: tuple[tuple[str, str], ...] = ()  # what could not be done, and why
+    notes: tuple[str, ...] = ()  # what went otherwise than usual, without harm to the result
     result: dict[str, object] = field(default_factory=dict)
     seconds_left: float | None = None
 
@@ -92,6 +93,10 @@ class Job:
     def skip(self, what: str, reason: str) -> None:
         """One piece could not be done; the rest goes on."""
         self._update(skipped=(*self.state.skipped, (what, reason)))
+
+    def note(self, line: str) -> None:
+        """Something to tell that stops nothing."""
+        self._update(notes=(*self.state.notes, line))
 
     def run(self, work: Callable[["Job"], dict[str, object]]) -> None:
         """Do the work; whatever happens ends up in the state."""

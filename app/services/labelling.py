@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from app.services.reading import Read
     from engine.detector import BatchDetector
     from engine.preprocessing import AnyPicture, Preprocessing
+    from engine.recovery import RecoveringDetector
 
 MASKED = 60
 """At most so many detections of an image get a mask, the best first: each costs time."""
@@ -92,7 +93,7 @@ class Course:
 
     dataset_id: int
     asked: Question
-    detector: "BatchDetector"
+    detector: "RecoveringDetector"
     category_ids: tuple[int, ...]
     digest: str
     masks: bool
@@ -224,7 +225,10 @@ class Labeller:
     def _find(self, course: Course, images: "Sequence[AnyPicture]") -> list[tuple[Found, ...]]:
         """What is found on each image, the best first."""
         started = time.monotonic()
+        notes = len(course.detector.notes)
         found = answers(course.detector, images, course.asked)
+        for note in course.detector.notes[notes:]:
+            course.job.note(note)
         results = [self._boxes(image, each, course.masks) for image, each in zip(images, found, strict=True)]
         course.model_seconds += time.monotonic() - started
         return results

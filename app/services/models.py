@@ -12,7 +12,7 @@ from annotations.database import Store
 from app.services.turns import Turns, Urgency
 
 if TYPE_CHECKING:
-    from engine.detector import BatchDetector
+    from engine.recovery import RecoveringDetector
     from engine.segmenters.base import Segmenter
 
 STARTER = "starter"
@@ -65,7 +65,7 @@ class Models:
         self._asked_segmenter = segmenter
         self._is_cached = is_cached or _is_cached
         self._device = Turns()
-        self._loaded: tuple[str, BatchDetector] | None = None
+        self._loaded: tuple[str, RecoveringDetector] | None = None
         self._segmenter: Segmenter | None = None
 
     @contextmanager
@@ -101,7 +101,7 @@ class Models:
 
         return fingerprint(folder_of(self.source(name or self.current())))
 
-    def detector(self, name: str | None = None, is_wanted: Callable[[], bool] | None = None) -> "BatchDetector":
+    def detector(self, name: str | None = None, is_wanted: Callable[[], bool] | None = None) -> "RecoveringDetector":
         """The detector of that name (default: `current`), loaded when it is first needed.
 
         Raises:
@@ -113,9 +113,16 @@ class Models:
         with self._device.turn(Urgency.PAGE, is_wanted):
             if self._loaded is None or self._loaded[0] != wanted:
                 from engine.checkpoints import load_detector
+                from engine.recovery import RecoveringDetector
 
+                source = self.source(wanted)
                 self._loaded = None  # let go of the old one first: two may not fit
-                self._loaded = wanted, load_detector(self.source(wanted), name=wanted, keep_mb=FEATURES_MB)
+                self._loaded = (
+                    wanted,
+                    RecoveringDetector(
+                        lambda device: load_detector(source, device=device, name=wanted, keep_mb=FEATURES_MB)
+                    ),
+                )
             return self._loaded[1]
 
     def segmenter(self) -> "Segmenter":

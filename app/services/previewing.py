@@ -26,7 +26,7 @@ def preview_sheet(store: Store, models: Models, dataset: str, mode: str) -> byte
     name = models.current()
     request = TrainRequest(dataset, name, models.source(name), mode=mode)
     with models.device(Urgency.PAGE):  # its tokenizer refuses two threads at once
-        detector = cast("GroundingDetector", models.detector(name))
+        detector = cast("GroundingDetector", models.detector(name).inner)
         found = preview_request(store, request, SAMPLES, detector)
     called = [found.names[sample.image_id] for sample in found.samples]
     picture = io.BytesIO()

@@ -171,6 +171,7 @@ export class PromptBox {
     if (job.state === "failed") this.say(job.error || "The search failed. See the terminal Groundwork runs in.", "error");
     else if (job.state === "stopped") this.say(`Stopped after ${counted(job.done, "image")}. What was found is kept.`, "info");
     else if (job.skipped?.length) this.say(leftOut(job.skipped.map(({ what, reason }) => `${what}: ${reason}`)), "error");
+    else if (job.notes?.length) this.say(job.notes.join(" "), "advice");
     else if (!asked) return;
     else {
       const here = seen.size === 1 && seen.has(this.session.imageId) ? this.shown() : null;

@@ -228,7 +228,7 @@ def test_a_plural_of_a_sentence_is_the_category_of_its_singular(services: Servic
 
 def shift(services: Services, by: float) -> None:
     """Make the random detector sure of everything, or of nothing: its scores are 0.5 more or less."""
-    detector = services.models.detector()
+    detector = services.models.detector().inner
     assert isinstance(detector, GroundingDetector)
     for head in detector.model.class_embed:
         torch.nn.init.constant_(head.bias, by)
