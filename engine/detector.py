@@ -101,6 +101,9 @@ class BatchDetector(Detector, Protocol):
     def batch_size(self) -> int:
         """Pictures that it looks at together where they are of one resized size."""
 
+    def look(self, images: Sequence[AnyPicture]) -> None:
+        """Make what it keeps of pictures, so that a question about them is answered sooner."""
+
     def spare_memory(self) -> None:
         """Let go of all that is kept, and take as little memory as it can from now on."""
 

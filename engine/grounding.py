@@ -96,6 +96,12 @@ class GroundingDetector:
         """Pictures that it looks at together where they are of one resized size."""
         return self._batch_size
 
+    def look(self, images: Sequence[AnyPicture]) -> None:
+        """Keep the features of pictures, as far as there is room for them."""
+        _check(images, threshold=0)
+        for group in self._groups(images):
+            self._see([images[index] for index in group])
+
     def spare_memory(self) -> None:
         """Keep no features, and take one picture and one prompt a pass from now on."""
         with self._lock:

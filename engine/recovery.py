@@ -68,6 +68,14 @@ class RecoveringDetector:
         """Pictures that it looks at together, as far as memory was found to suffice."""
         return min(self.inner.batch_size, self._most or self.inner.batch_size)
 
+    def look(self, images: Sequence[AnyPicture]) -> None:
+        """As `BatchDetector.look`; where memory does not suffice, nothing is made."""
+        try:
+            self.inner.look(images)
+        except Exception as error:
+            if failure_of(error) is None:
+                raise
+
     def spare_memory(self) -> None:
         """Keep nothing, and take as little as it can from now on."""
         self.inner.spare_memory()

@@ -22,11 +22,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def warm_up(services: Services) -> None:
-    """Load the detector while the page opens: the first prompt then waits for no weights.
+    """Load the models and run them once while the page opens: the first prompt then waits for neither.
 
     What goes wrong here goes wrong again, and is told on the page, at the first prompt.
     """
     try:
-        services.models.detector()
+        services.models.warm_up()
+        services.outliner.warm_up()
     except Exception as error:
         say(explain(error))

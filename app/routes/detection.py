@@ -40,6 +40,8 @@ def detect(dataset_id: RowId, body: DetectBody, services: Context) -> dict[str, 
     """Queue a detection; what it finds becomes predictions to review."""
     asked = question(body.task, body.prompt)
     ids = None if body.image_ids == "all" else body.image_ids
+    if ids is not None and len(ids) == 1:
+        services.prefetcher.asks = True
     return {"job": str(services.labeller.start(dataset_id, asked, ids, masks=body.masks, again=body.again))}
 
 

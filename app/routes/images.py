@@ -43,7 +43,9 @@ async def small(image_id: RowId, request: Request, services: Context) -> Respons
 def shapes(image_id: RowId, services: Context, who: Who) -> JSONResponse:
     """Everything the stage draws over an image."""
     with services.store.reading() as session:
-        return JSONResponse(queries.image_shapes(session, image_id, who))
+        found = queries.image_shapes(session, image_id, who)
+    services.prefetcher.opened(image_id)
+    return JSONResponse(found)
 
 
 @router.post("/{image_id}/edits")

@@ -1,7 +1,7 @@
 """What the page, the HTTP API and the command line share. Knows no HTTP and no widgets."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from app.services.jobs import Jobs
 from app.services.labelling import Labeller
 from app.services.models import Models
 from app.services.outlining import Outliner
+from app.services.prefetching import Prefetcher
 from app.services.teaching import Teacher
 from app.services.workspace import Workspace
 from app.version import VERSION
@@ -28,6 +29,7 @@ class Services:
     models: Models
     labeller: Labeller
     outliner: Outliner
+    prefetcher: Prefetcher
     importer: Importer
     teacher: Teacher
     evaluator: Evaluator
@@ -62,23 +64,20 @@ def opened(
     """
     workspace = Workspace.open(root)
     url = database or workspace.database
-    store = Store.open(url)
-    jobs = Jobs()
-    try:
+    with Store.open(url) as store, closing(Jobs()) as jobs:
         models = Models(store, detector, segmenter)
         outliner = Outliner(store, models)
-        yield Services(
-            workspace=workspace,
-            database=url,
-            store=store,
-            jobs=jobs,
-            models=models,
-            labeller=Labeller(store, models, jobs, outliner),
-            outliner=outliner,
-            importer=Importer(store, workspace.uploads, jobs),
-            teacher=Teacher(store, workspace, url),
-            evaluator=Evaluator(store, models, jobs),
-        )
-    finally:
-        jobs.close()
-        store.close()
+        with closing(Prefetcher(store, models, outliner)) as prefetcher:
+            yield Services(
+                workspace=workspace,
+                database=url,
+                store=store,
+                jobs=jobs,
+                models=models,
+                labeller=Labeller(store, models, jobs, outliner),
+                outliner=outliner,
+                prefetcher=prefetcher,
+                importer=Importer(store, workspace.uploads, jobs),
+                teacher=Teacher(store, workspace, url),
+                evaluator=Evaluator(store, models, jobs),
+            )

@@ -16,6 +16,10 @@ RECENT = 200
 """A page that asks every second or so misses nothing of what was finished in between."""
 
 
+_SHORT_AT_ONCE = 8
+"""Short jobs take turns on the device, and equal questions share one."""
+
+
 class JobNotFound(LookupError):
     """No job has this id."""
 
@@ -122,8 +126,8 @@ class Job:
 class Jobs:
     """All jobs of this process, the newest `keep` remembered.
 
-    Long ones run one after the other, and so do short ones, beside them: what somebody asks of the image at hand need
-    not wait until a thousand images are labelled.
+    Long ones run one after the other, short ones beside them and beside each other: what somebody asks of the image
+    at hand need not wait until a thousand images are labelled.
     """
 
     def __init__(self, keep: int = 100) -> None:
@@ -131,7 +135,7 @@ class Jobs:
         self._keep = keep
         self._lock = threading.Lock()  # requests start jobs on threads of their own
         self._long = ThreadPoolExecutor(max_workers=1, thread_name_prefix="job")
-        self._short = ThreadPoolExecutor(max_workers=1, thread_name_prefix="short-job")
+        self._short = ThreadPoolExecutor(max_workers=_SHORT_AT_ONCE, thread_name_prefix="short-job")
 
     def start(self, work: Callable[[Job], dict[str, object]], *, is_short: bool = False) -> UUID:
         """Queue a piece of work; a short one never waits for a long one."""

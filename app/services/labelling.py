@@ -23,6 +23,7 @@ from annotations.looks import answered, save_look
 from annotations.models import Image, Prediction
 from annotations.predictions import NewPrediction, save_predictions
 from annotations.shapes import Box
+from app.services.gathering import Gathering
 from app.services.jobs import Job, Jobs, Stopped
 from app.services.models import Models
 from app.services.ordering import OrderedWriter, batches_by_kind
@@ -116,6 +117,7 @@ class Labeller:
         self._models = models
         self._jobs = jobs
         self._outliner = outliner
+        self._gathering: Gathering[AnyPicture, tuple[Found, ...]] = Gathering()
 
     def start(
         self,
@@ -215,12 +217,28 @@ class Labeller:
                 if course.job.should_stop:
                     break
                 try:
-                    with self._models.device(urgency, lambda: not course.job.should_stop):
-                        found = self._find(course, [image for _, _, image in group])
+                    found = self._in_turn(course, [image for _, _, image in group], size, urgency)
                 except NoLongerWanted:
                     break
                 for (number, target, _), boxes in zip(group, found, strict=True):
                     writer.put(number, Answer(target, boxes))
+
+    def _in_turn(
+        self, course: Course, images: "Sequence[AnyPicture]", size: int, urgency: Urgency
+    ) -> Sequence[tuple[Found, ...]]:
+        """What is found on images of one shape, when the device is free; others' images may go with them.
+
+        Raises:
+            NoLongerWanted: the job was stopped before it was its turn.
+        """
+        return self._gathering.ask(
+            (urgency, id(course.detector), course.asked, course.masks, _shape(images[0], course.detector)),
+            images,
+            lambda together: self._find(course, together),
+            room=size,
+            turn=partial(self._models.device, urgency),
+            is_wanted=lambda: not course.job.should_stop,
+        )
 
     def _find(self, course: Course, images: "Sequence[AnyPicture]") -> list[tuple[Found, ...]]:
         """What is found on each image, the best first."""

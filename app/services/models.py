@@ -35,6 +35,9 @@ FEATURES_MB = 512
 large detector in float32."""
 
 
+_WARM_UP_PX = 128
+
+
 class ModelNotFound(LookupError):
     """No detector has this name."""
 
@@ -110,6 +113,9 @@ class Models:
             engine.errors.EngineError: it is there and can't be loaded.
         """
         wanted = name or self.current()
+        loaded = self._loaded
+        if loaded is not None and loaded[0] == wanted:
+            return loaded[1]
         with self._device.turn(Urgency.PAGE, is_wanted):
             if self._loaded is None or self._loaded[0] != wanted:
                 from engine.checkpoints import load_detector
@@ -125,8 +131,32 @@ class Models:
                 )
             return self._loaded[1]
 
+    def warm_up(self) -> None:
+        """Load the detector and run it once, so that the first question need not wait for it.
+
+        Raises:
+            ModelNotFound: as `detector`.
+            engine.errors.EngineError: as `detector`.
+        """
+        import numpy as np
+
+        from engine.ontology import Ontology
+        from engine.preprocessing import Resized
+
+        blank = np.zeros((_WARM_UP_PX, _WARM_UP_PX, 3), np.uint8)
+        detector = self.detector()
+        with self.device(Urgency.IDLE):
+            detector.detect([Resized(blank, (_WARM_UP_PX, _WARM_UP_PX))], Ontology.from_names(["thing"]))
+
+    def loaded(self) -> "RecoveringDetector | None":
+        """The detector at hand, if there is one."""
+        loaded = self._loaded
+        return loaded[1] if loaded else None
+
     def segmenter(self) -> "Segmenter":
         """The segmenter in use, loaded when it is first needed."""
+        if self._segmenter is not None:
+            return self._segmenter
         with self._device.turn(Urgency.PAGE):
             if self._segmenter is None:
                 from engine.segmenters.loading import load_segmenter

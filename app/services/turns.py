@@ -42,7 +42,7 @@ class Turns:
         """Wait for the turn and have it within the `with`.
 
         Raises:
-            NoLongerWanted: `is_wanted` says no while waiting.
+            NoLongerWanted: `is_wanted` says no before it is their turn.
         """
         self._take(urgency, is_wanted)
         try:
@@ -81,3 +81,5 @@ class Turns:
             if is_wanted is not None and not is_wanted():
                 raise NoLongerWanted
             self._changed.wait(_LOOK_EVERY if is_wanted is not None else None)
+        if is_wanted is not None and not is_wanted():
+            raise NoLongerWanted

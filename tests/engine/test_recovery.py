@@ -41,6 +41,9 @@ class Limited:
         self.sparing_room = room if sparing_room is None else sparing_room
         self.asked: list[int] = []
 
+    def look(self, images: Sequence[AnyPicture]) -> None:
+        self._shown(images)
+
     def spare_memory(self) -> None:
         self.room = self.sparing_room
 
@@ -132,6 +135,12 @@ def test_a_processor_without_memory_for_one_picture_says_so() -> None:
     detector = recovering(auto=Limited("cpu", room=0))
     with pytest.raises(DeviceFailed, match="Memory does not suffice for one image"):
         detector.detect([picture(1), picture(2)], ONTOLOGY)
+
+
+def test_a_look_ahead_that_does_not_fit_is_left_out() -> None:
+    detector = recovering(auto=Limited("cuda", room=0))
+    detector.look([picture(1)])
+    assert detector.notes == []
 
 
 def test_another_error_is_not_taken_for_a_failing_device() -> None:

@@ -267,11 +267,29 @@ def test_one_image_is_answered_while_a_whole_dataset_is_under_way(services: Serv
         time.sleep(0.005)
 
 
+def test_questions_that_come_together_have_the_answers_they_have_alone(services: Services, dataset_id: int) -> None:
+    ids = image_ids(services, dataset_id)[:3]
+    alone = [label(services, dataset_id, [image_id]).state.detections for image_id in ids]
+    detector = services.models.detector().inner
+    assert isinstance(detector, GroundingDetector)
+    detector._batch_size = 8
+    with services.models.device(Urgency.CLICK):
+        started = [services.labeller.start(dataset_id, CATS_AND_DOGS, [image_id], masks=False) for image_id in ids]
+        deadline = time.monotonic() + 60
+        while sum(len(group.members) for group in services.labeller._gathering._open.values()) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    while any(services.jobs.state(job).state == "running" for job in started):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert [services.jobs.state(job).detections for job in started] == alone
+
+
 def test_a_detection_that_waits_for_the_device_ends_when_it_is_stopped(services: Services, dataset_id: int) -> None:
     ids = image_ids(services, dataset_id)
     with services.models.device(Urgency.CLICK):
         waiting = services.labeller.start(dataset_id, question("detect", "cat."), ids[:1], masks=False)
-        services.jobs.stop(waiting)
+        services.jobs.stop(waiting)  # while it waits to load the detector, or to use it
         deadline = time.monotonic() + 60
         while services.jobs.state(waiting).state not in ("stopped", "failed"):
             assert time.monotonic() < deadline

@@ -114,6 +114,29 @@ def test_who_has_moved_on_waits_no_longer_and_blocks_nobody() -> None:
         pass
 
 
+def test_who_moves_on_at_the_last_moment_does_not_take_the_turn() -> None:
+    turns = Turns()
+    is_wanted = threading.Event()
+    is_wanted.set()
+    moved_on = threading.Event()
+
+    def wait() -> None:
+        try:
+            with turns.turn(Urgency.IDLE, is_wanted.is_set):
+                raise AssertionError("nobody wanted this")
+        except NoLongerWanted:
+            moved_on.set()
+
+    with turns.turn(Urgency.CLICK):
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        while not turns.is_wanted_by(Urgency.IDLE):
+            pass
+        is_wanted.clear()
+    waiting.join()
+    assert moved_on.is_set()
+
+
 def test_a_failure_gives_the_turn_back() -> None:
     turns = Turns()
     with pytest.raises(KeyError), turns.turn(Urgency.PAGE):
