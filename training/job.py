@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from annotations import queries, runs
 from annotations.database import Store
+from common.sharing import SharedDevice
 from engine.checkpoints import load_detector
 from engine.devices import pick_device
 from engine.errors import PromptError
@@ -298,7 +299,8 @@ def _teach(
         notes = [*plan.notes, *lesson.notes, *notes_on(memory, plan.config)]
         with closing(Reporter(folder, plan.config, notes, say)) as report:
             last: Progress | None = None
-            for last in _learning(folder, plan, lesson, detector, stop, processes):
+            steps = _learning(folder, plan, lesson, detector, stop, processes)
+            for last in _in_turn(steps, SharedDevice(workspace)):
                 report(last)
         if last is None or last.before is None:
             raise JobRefused(f"Run {run_id} ended before it measured anything. Start it again.")
@@ -351,6 +353,16 @@ def _learning(
         stop=stop,
         processes=processes,
     )
+
+
+def _in_turn(steps: Iterator[Progress], device: SharedDevice) -> Iterator[Progress]:
+    """The steps, each when nobody waits for an answer on the same device."""
+    while True:
+        with device.piece():
+            progress = next(steps, None)
+        if progress is None:
+            return
+        yield progress
 
 
 def _document(run_id: UUID, place: Path | None, last: Progress, notes: list[str]) -> dict[str, Any]:

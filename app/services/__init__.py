@@ -16,6 +16,7 @@ from app.services.prefetching import Prefetcher
 from app.services.teaching import Teacher
 from app.services.workspace import Workspace
 from app.version import VERSION
+from common.sharing import SharedDevice
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def opened(
     workspace = Workspace.open(root)
     url = database or workspace.database
     with Store.open(url) as store, closing(Jobs()) as jobs:
-        models = Models(store, detector, segmenter)
+        models = Models(store, detector, segmenter, shared=SharedDevice(workspace.root))
         outliner = Outliner(store, models)
         with closing(Prefetcher(store, models, outliner)) as prefetcher:
             yield Services(

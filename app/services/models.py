@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from annotations import runs
 from annotations.database import Store
 from app.services.turns import Turns, Urgency
+from common.sharing import SharedDevice
 
 if TYPE_CHECKING:
     from engine.recovery import RecoveringDetector
@@ -62,12 +63,20 @@ class Models:
         detector: str = "auto",
         segmenter: str = "grabcut",
         is_cached: Callable[[str], bool] | None = None,
+        shared: SharedDevice | None = None,
     ) -> None:
+        """Args:
+        store: knows the trained checkpoints.
+        detector: name, hub id or folder; "auto": see `current`.
+        segmenter: name, .pth file or folder.
+        is_cached: whether a hub id's weights are on this machine.
+        shared: the device, with other processes.
+        """
         self._store = store
         self._asked = detector
         self._asked_segmenter = segmenter
         self._is_cached = is_cached or _is_cached
-        self._device = Turns()
+        self._device = Turns(shared)
         self._loaded: tuple[str, RecoveringDetector] | None = None
         self._segmenter: Segmenter | None = None
 

@@ -2,12 +2,18 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import IntEnum
 from heapq import heappop, heappush
 from itertools import count
 
+from common.sharing import SharedDevice
+
 _LOOK_EVERY = 0.05  # seconds between two looks at whether a wait has become needless
+
+
+_PATIENCE_S = 2.0
+"""A click waits so long for the step of a training run; then both work at once, slower."""
 
 
 class Urgency(IntEnum):
@@ -26,11 +32,16 @@ class NoLongerWanted(Exception):
 class Turns:
     """A lock whose waiters are served by urgency, and in order where they are equally urgent.
 
-    A thread that has the turn may take it again. Nobody is interrupted: who works long gives the turn back between two
-    pieces, which is when a click gets in.
+    Other processes that share the device, such as a training run, pause between two pieces while a click or a question
+    is answered, and take turns with the rest. A thread that has the turn may take it again. Nobody is interrupted: who
+    works long gives the turn back between two pieces, which is when a click gets in.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shared: SharedDevice | None = None) -> None:
+        """Args:
+        shared: with other processes.
+        """
+        self._shared = shared
         self._changed = threading.Condition()
         self._waiting: list[tuple[Urgency, int]] = []
         self._numbers = count()
@@ -46,13 +57,20 @@ class Turns:
         """
         self._take(urgency, is_wanted)
         try:
-            yield
+            with self._among_processes(urgency):
+                yield
         finally:
             with self._changed:
                 self._depth -= 1
                 if not self._depth:
                     self._owner = None
                     self._changed.notify_all()
+
+    def _among_processes(self, urgency: Urgency) -> AbstractContextManager[None]:
+        """The turn among the processes; a thread that takes it again has it already."""
+        if self._shared is None or self._depth > 1:
+            return nullcontext()
+        return self._shared.urgent(_PATIENCE_S) if urgency <= Urgency.PAGE else self._shared.piece()
 
     def is_wanted_by(self, urgency: Urgency) -> bool:
         """Whether somebody at least so urgent waits."""

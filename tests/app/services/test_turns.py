@@ -4,10 +4,12 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from app.services.turns import NoLongerWanted, Turns, Urgency
+from common.sharing import SharedDevice
 
 
 def waiting(turns: Turns, number: int) -> None:
@@ -149,3 +151,23 @@ def test_a_failure_gives_the_turn_back() -> None:
 
     started(work).join(10)
     assert done.is_set()
+
+
+def test_a_turn_is_also_one_among_the_processes_and_is_taken_once_however_deep(tmp_path: Path) -> None:
+    mine, others = Turns(SharedDevice(tmp_path)), SharedDevice(tmp_path)
+    got_in = threading.Event()
+
+    def work() -> None:
+        with others.piece():
+            got_in.set()
+
+    for urgency in Urgency:
+        got_in.clear()
+        waiting = threading.Thread(target=work)
+        with mine.turn(urgency):
+            with mine.turn(Urgency.CLICK):
+                waiting.start()
+                assert not got_in.wait(0.05)
+            assert not got_in.wait(0.05)
+        waiting.join(30)
+        assert got_in.is_set()
