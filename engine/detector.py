@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import supervision as sv
 
-from engine.errors import PromptError, quoted
+from engine.errors import EngineError, PromptError, quoted
 from engine.ontology import Ontology
 from engine.preprocessing import Picture
 from engine.prompts import Span
@@ -83,3 +84,21 @@ class Detector(Protocol):
         self, images: Sequence[Picture], expressions: Sequence[str], *, threshold: float = 0.3, top_k: int = 1
     ) -> list[sv.Detections]:
         """The one box that each picture's own expression means, or none below the threshold; or the `top_k` best."""
+
+
+def check_request(images: Sequence[Picture], threshold: float, texts: int | None = None) -> None:
+    """Refuse what is no picture, no probability, or not one text a picture.
+
+    Raises:
+        EngineError: any of these.
+    """
+    if not 0 <= threshold <= 1:
+        raise EngineError(f"Threshold {threshold:g} is not between 0 and 1. Give a probability, for example 0.3.")
+    if texts is not None and texts != len(images):
+        raise EngineError(f"{len(images)} pictures came with {texts} texts. Give one a picture.")
+    for image in images:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise EngineError(
+                f"A picture is {image.dtype} of shape {image.shape}, not uint8 (H, W, 3). "
+                "Read it with common.images.read_image."
+            )
