@@ -30,7 +30,12 @@ _GROUNDING = {
     "grounding-dino": GroundingDinoForObjectDetection,
     "mm-grounding-dino": MMGroundingDinoForObjectDetection,
 }
-_PHRASES: dict[str, type[Owlv2] | type[OmDetTurbo] | type[Sam3]] = {"owlv2": Owlv2, "omdet-turbo": OmDetTurbo, "sam3": Sam3, "sam3_video": Sam3}
+_PHRASES: dict[str, type[Owlv2] | type[OmDetTurbo] | type[Sam3]] = {
+    "owlv2": Owlv2,
+    "omdet-turbo": OmDetTurbo,
+    "sam3": Sam3,
+    "sam3_video": Sam3,
+}
 _HARD_CODED_IDS = {"[CLS]": 101, "[SEP]": 102, ".": 1012, "?": 1029}  # transformers' models split phrases at these
 
 
