@@ -27,7 +27,7 @@ class OmDetTurbo:
     """
 
     pictures_together = 8
-    nms_iou = 0.5
+    nms_iou: float | None = 0.5
 
     def __init__(self, model: Any, texts: ClipTexts, images: Any, device: torch.device) -> None:
         self.device = device

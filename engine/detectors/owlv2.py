@@ -39,7 +39,7 @@ class Owlv2:
     """
 
     pictures_together = 8
-    nms_iou = None
+    nms_iou: float | None = None
 
     def __init__(self, model: Any, texts: ClipTexts, images: Any, device: torch.device) -> None:
         self.device = device

@@ -303,12 +303,13 @@ def _candidates(
     answer: Answer, row: int, owners: Sequence[int], first: int, threshold: float, most: int
 ) -> scores.Candidates:
     """The best pairs of query and label on one picture; phrases are counted from `first`."""
-    phrases = answer.scores[row].float().nan_to_num(0)  # what overflowed in low precision is no find
+    boxes = answer.boxes[row].float()
+    inside = box_convert(boxes, "cxcywh", "xyxy").clamp(0, 1)
+    on = (inside[:, 2:] > inside[:, :2]).all(dim=1)  # a box on nothing but padding would take another's place
+    phrases = answer.scores[row][on].float().nan_to_num(0)  # what overflowed in low precision is no find
     values, chosen, labels = scores.category_scores(phrases, owners)
-    masks = None if answer.masks is None else answer.masks[row]
-    return scores.candidates(
-        answer.boxes[row].float(), values, labels, chosen + first, threshold=threshold, top_k=most, masks=masks
-    )
+    masks = None if answer.masks is None else answer.masks[row][on]
+    return scores.candidates(boxes[on], values, labels, chosen + first, threshold=threshold, top_k=most, masks=masks)
 
 
 def _bytes_of(value: Any) -> int:

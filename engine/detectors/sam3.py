@@ -27,7 +27,7 @@ class Sam3:
     """
 
     pictures_together = 4
-    nms_iou = None
+    nms_iou: float | None = None
 
     def __init__(self, model: Any, texts: ClipTexts, images: Any, device: torch.device) -> None:
         self.device = device

@@ -4,7 +4,7 @@ import supervision as sv
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.boxes import iou
+from common.boxes import Boxes, iou
 from engine.consensus import SAME_IOU, consensus
 from engine.errors import EngineError
 
@@ -25,10 +25,11 @@ def found(draw: st.DrawFn) -> sv.Detections:
     return detections([(x, y, x + width, y + height, category) for x, y, width, height, category in boxes])
 
 
-def overlaps(first: sv.Detections, second: sv.Detections) -> np.ndarray:
+def overlaps(first: sv.Detections, second: sv.Detections) -> Boxes:
     """(N, M), 0 between categories."""
     assert first.class_id is not None and second.class_id is not None
-    return iou(first.xyxy, second.xyxy) * (first.class_id[:, None] == second.class_id[None, :])
+    table = iou(first.xyxy.astype(np.float32), second.xyxy.astype(np.float32))
+    return np.where(first.class_id[:, None] == second.class_id[None, :], table, 0).astype(np.float32)
 
 
 def test_a_box_agrees_as_much_as_it_overlaps_its_partner() -> None:
