@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.detectors.timm_swin import SWINS, native_config, timm_name
 from engine.errors import CheckpointRefused, WeightsMissing
 
 _WEIGHTS = "model.safetensors"
@@ -26,12 +27,14 @@ class Kind:
         tokenizers: classes that may read its texts.
         language: the tokenizer as people call it.
         vocabulary: files of which one must be there.
+        timm: backbones of timm that are read into transformers' own.
     """
 
     parts: Mapping[str, frozenset[str]]
     tokenizers: frozenset[str]
     language: str
     vocabulary: tuple[str, ...]
+    timm: frozenset[str] = frozenset()
 
 
 _FAST = frozenset({"PreTrainedTokenizerFast", "TokenizersBackend", "PreTrainedTokenizer"})
@@ -45,7 +48,7 @@ _KINDS = {
     "grounding-dino": _GROUNDING,
     "mm-grounding-dino": _GROUNDING,
     "owlv2": Kind({}, *_CLIP),
-    "omdet-turbo": Kind({"backbone_config": _BACKBONES, "text_config": _CLIP_TEXT}, *_CLIP),
+    "omdet-turbo": Kind({"backbone_config": _BACKBONES, "text_config": _CLIP_TEXT}, *_CLIP, frozenset(SWINS)),
     "sam3": Kind(_SAM3, *_CLIP),
     "sam3_video": Kind({f"detector_config.{part}": kinds for part, kinds in _SAM3.items()}, *_CLIP),
 }
@@ -137,6 +140,12 @@ def _walk(value: object, key: str = "") -> Iterator[tuple[str, object]]:
 
 def _check_parts(config: dict[str, Any], folder: Path, kind: Kind) -> None:
     """Refuse a detector one of whose parts is of an unknown kind or comes from elsewhere."""
+    if kind.timm and (name := timm_name(config)) is not None:
+        if str(name) not in kind.timm:
+            raise CheckpointRefused(
+                f"{folder} has timm's backbone {name!r}. Use one of {', '.join(sorted(kind.timm))}."
+            )
+        config = native_config(config)
     if config.get("use_timm_backbone") or config.get("use_pretrained_backbone") or config.get("backbone"):
         raise CheckpointRefused(f"{folder} takes its backbone from elsewhere. Use a checkpoint with backbone_config.")
     for part, known in kind.parts.items():
@@ -168,6 +177,13 @@ def _check_tokenizer(folder: Path, kind: Kind) -> None:
     found = read_json(path).get("tokenizer_class") if path.is_file() else None
     if found is not None and str(found) not in kind.tokenizers:
         raise CheckpointRefused(f"{path} names the tokenizer {found!r}. Use a checkpoint with a {kind.language} one.")
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a folder that was checked."""
+    if (folder / _WEIGHTS).is_file():
+        return [folder / _WEIGHTS]
+    return sorted({folder / name for name in read_json(folder / _SHARDS)["weight_map"].values()})
 
 
 def _check_weights(folder: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import CLIPTokenizer, PreTrainedTokenizerBase
 
 from engine.errors import CheckpointRefused
 from engine.preprocessing import Picture
@@ -46,7 +46,7 @@ def load_clip_texts(folder: Path, text_config: Any) -> ClipTexts:
     """
     try:
         with quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     except UNREADABLE as error:
         raise CheckpointRefused(
             f"The tokenizer in {folder} does not load: {first_line(error)}. Fetch it again."

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from transformers import DetrImageProcessor, OmDetTurboForObjectDetection
+from transformers import DetrImageProcessor, OmDetTurboConfig, OmDetTurboForObjectDetection
 
+from engine.checkpoint_files import read_json
 from engine.detectors.inputs import ClipTexts, load_clip_texts, load_images, pixel_values
 from engine.detectors.phrases import Answer
+from engine.detectors.timm_swin import native_config, native_weights, shift_as_timm, timm_name
 from engine.kept import Kept
 from engine.preprocessing import Picture
-from engine.pretrained import load_pretrained
+from engine.pretrained import load_pretrained, read_weights
 
 _TEXT_BYTES = 64_000_000
 
@@ -43,7 +45,7 @@ class OmDetTurbo:
         Raises:
             CheckpointRefused: its parts do not load or do not fit each other.
         """
-        model: Any = load_pretrained(OmDetTurboForObjectDetection, folder)
+        model = _model(folder)
         texts = load_clip_texts(folder, model.config.text_config)
         return cls(model, texts, load_images(DetrImageProcessor, folder), device)
 
@@ -80,6 +82,18 @@ class OmDetTurbo:
             known = classes, *encoder(ids[-1:], mask=mask[-1:], encode_type="task")
             self._known.put(phrases, known, sum(part.numel() * part.element_size() for part in known))
         return known
+
+
+def _model(folder: Path) -> Any:
+    """The network; where its backbone is timm's, on transformers' own."""
+    config = read_json(folder / "config.json")
+    if timm_name(config) is None:
+        return load_pretrained(OmDetTurboForObjectDetection, folder)
+    native = OmDetTurboConfig(**native_config(config))
+    weights = native_weights(read_weights(folder))
+    model: Any = load_pretrained(OmDetTurboForObjectDetection, folder, config=native, weights=weights)
+    shift_as_timm(model.vision_backbone.vision_backbone)
+    return model
 
 
 def _task(phrases: Sequence[str]) -> str:
