@@ -56,3 +56,17 @@ def test_none_of_them_can_be_taught(command: list[str], tmp_path: Path) -> None:
     parsed = launch.parser().parse_args(arguments)
     with pytest.raises(Exception, match=r"is a model of type 'owlv2', which finds things but cannot be taught. Teach "):
         parsed.function(parsed)
+
+
+def test_masks_that_a_detector_draws_itself_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = save_tiny_phrase_detector(tmp_path / "checkpoint", "sam3")
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 100, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    said = []
+    for flags in (["--json"], ["--json", "--masks"]):
+        words = ["detect", str(tmp_path / "photo.png"), "--prompt", "cat.", "--threshold", "0.01", *flags]
+        places = ["--detector", str(folder), "--workspace", str(tmp_path / "workspace")]
+        parsed = launch.parser().parse_args([*words, *places])
+        assert parsed.function(parsed) == 0
+        said.append(json.loads(capsys.readouterr().out)["images"])
+    assert said[0] == said[1] and said[0][0]["detections"]
