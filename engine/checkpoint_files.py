@@ -2,10 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.detectors.timm_swin import SWINS, native_config, timm_name
 from engine.errors import CheckpointRefused, WeightsMissing
 
 _WEIGHTS = "model.safetensors"
@@ -16,9 +18,42 @@ _MAX_JSON_BYTES = 64 * 1024 * 1024  # a large tokenizer.json is 10 MB
 
 _CODE_KEYS = frozenset({"auto_map", "trust_remote_code", "custom_pipelines"})
 _BACKBONES = frozenset({"swin", "resnet", "convnext", "convnextv2", "dinov2", "focalnet", "hiera", "swinv2", "vitdet"})
-_TOKENIZERS = frozenset(
-    {"BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend", "PreTrainedTokenizer"}
-)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a detector of one model type is made of.
+
+    Attributes:
+        parts: of the config, a part of a part after a dot, and the model types that may stand there.
+        tokenizers: classes that may read its texts.
+        language: the tokenizer as people call it.
+        vocabulary: files of which one must be there.
+        timm: backbones of timm that are read into transformers' own.
+    """
+
+    parts: Mapping[str, frozenset[str]]
+    tokenizers: frozenset[str]
+    language: str
+    vocabulary: tuple[str, ...]
+    timm: frozenset[str] = frozenset()
+
+
+_FAST = frozenset({"PreTrainedTokenizerFast", "TokenizersBackend", "PreTrainedTokenizer"})
+_BERT = (_FAST | {"BertTokenizer", "BertTokenizerFast"}, "BERT", ("tokenizer.json", "vocab.txt"))
+_CLIP = (_FAST | {"CLIPTokenizer", "CLIPTokenizerFast"}, "CLIP", ("tokenizer.json", "vocab.json"))
+_CLIP_TEXT = frozenset({"clip_text_model"})
+_SAM3 = {"text_config": _CLIP_TEXT, "vision_config.backbone_config": frozenset({"sam3_vit_model"})}
+
+_GROUNDING = Kind({"backbone_config": _BACKBONES, "text_config": frozenset({"bert"})}, *_BERT)
+_KINDS = {
+    "grounding-dino": _GROUNDING,
+    "mm-grounding-dino": _GROUNDING,
+    "owlv2": Kind({}, *_CLIP),
+    "omdet-turbo": Kind({"backbone_config": _BACKBONES, "text_config": _CLIP_TEXT}, *_CLIP, frozenset(SWINS)),
+    "sam3": Kind(_SAM3, *_CLIP),
+    "sam3_video": Kind({f"detector_config.{part}": kinds for part, kinds in _SAM3.items()}, *_CLIP),
+}
 
 
 def check_folder(folder: Path, model_types: Sequence[str]) -> dict[str, Any]:
@@ -50,8 +85,9 @@ def check_folder(folder: Path, model_types: Sequence[str]) -> dict[str, Any]:
 def check_detector_folder(folder: Path, model_types: Sequence[str]) -> dict[str, Any]:
     """`check_folder`, and that the backbone, text encoder and tokenizer are of known kinds and in the folder."""
     config = check_folder(folder, model_types)
-    _check_parts(config, folder)
-    _check_tokenizer(folder)
+    kind = _KINDS[config["model_type"]]
+    _check_parts(config, folder, kind)
+    _check_tokenizer(folder, kind)
     return config
 
 
@@ -113,29 +149,52 @@ def _walk(value: object, key: str = "") -> Iterator[tuple[str, object]]:
             pending.extend((key, item) for item in value)
 
 
-def _check_parts(config: dict[str, Any], folder: Path) -> None:
+def _check_parts(config: dict[str, Any], folder: Path, kind: Kind) -> None:
     """Refuse a detector one of whose parts is of an unknown kind or comes from elsewhere."""
+    if kind.timm and (name := timm_name(config)) is not None:
+        if str(name) not in kind.timm:
+            raise CheckpointRefused(
+                f"{folder} has timm's backbone {name!r}. Use one of {', '.join(sorted(kind.timm))}."
+            )
+        config = native_config(config)
     if config.get("use_timm_backbone") or config.get("use_pretrained_backbone") or config.get("backbone"):
         raise CheckpointRefused(f"{folder} takes its backbone from elsewhere. Use a checkpoint with backbone_config.")
-    for part, known in (("backbone_config", _BACKBONES), ("text_config", frozenset({"bert"}))):
-        settings = config.get(part)
-        if settings is not None and str(kind := _kind(settings)) not in known:
-            raise CheckpointRefused(f"{folder} has {part} of type {kind!r}. Use one of {', '.join(sorted(known))}.")
+    for part, known in kind.parts.items():
+        settings = _part(config, part)
+        if settings is not None and str(found := _model_type(settings)) not in known:
+            raise CheckpointRefused(f"{folder} has {part} of type {found!r}. Use one of {', '.join(sorted(known))}.")
 
 
-def _kind(settings: object) -> object:
+def _part(config: dict[str, Any], path: str) -> object:
+    """The settings of a part, or of a part of a part; what stands in its place; None where nothing does."""
+    settings: object = config
+    for name in path.split("."):
+        if not isinstance(settings, dict):
+            break
+        settings = settings.get(name)
+    return settings
+
+
+def _model_type(settings: object) -> object:
     """The model type of a part's settings, or what stands there instead of settings."""
     return settings.get("model_type") if isinstance(settings, dict) else settings
 
 
-def _check_tokenizer(folder: Path) -> None:
+def _check_tokenizer(folder: Path, kind: Kind) -> None:
     """Refuse a folder without tokenizer, or with one of an unknown class."""
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
+    if not any((folder / name).is_file() for name in kind.vocabulary):
         raise CheckpointRefused(f"{folder} has no tokenizer.json. Fetch the checkpoint again.")
     path = folder / "tokenizer_config.json"
-    kind = read_json(path).get("tokenizer_class") if path.is_file() else None
-    if kind is not None and str(kind) not in _TOKENIZERS:
-        raise CheckpointRefused(f"{path} names the tokenizer {kind!r}. Use a checkpoint with a BERT tokenizer.")
+    found = read_json(path).get("tokenizer_class") if path.is_file() else None
+    if found is not None and str(found) not in kind.tokenizers:
+        raise CheckpointRefused(f"{path} names the tokenizer {found!r}. Use a checkpoint with a {kind.language} one.")
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a folder that was checked."""
+    if (folder / _WEIGHTS).is_file():
+        return [folder / _WEIGHTS]
+    return sorted({folder / name for name in read_json(folder / _SHARDS)["weight_map"].values()})
 
 
 def _check_weights(folder: Path) -> None:

@@ -12,8 +12,13 @@ from transformers import (
 )
 
 from engine.checkpoint_files import check_detector_folder, write_json
+from engine.detector import BatchDetector, Detector
+from engine.detectors.omdet_turbo import OmDetTurbo
+from engine.detectors.owlv2 import Owlv2
+from engine.detectors.phrases import PhraseDetector
+from engine.detectors.sam3 import Sam3
 from engine.devices import pick_device
-from engine.errors import CheckpointRefused
+from engine.errors import CheckpointRefused, EngineError
 from engine.grounding import GroundingDetector
 from engine.hub import find_folder
 from engine.preprocessing import FILE_NAME, Preprocessing
@@ -21,9 +26,15 @@ from engine.pretrained import UNREADABLE, first_line, load_pretrained, quiet_tra
 
 STARTER = Path(__file__).parent / "weights" / "starter"
 
-_MODELS = {
+_GROUNDING = {
     "grounding-dino": GroundingDinoForObjectDetection,
     "mm-grounding-dino": MMGroundingDinoForObjectDetection,
+}
+_PHRASES: dict[str, type[Owlv2] | type[OmDetTurbo] | type[Sam3]] = {
+    "owlv2": Owlv2,
+    "omdet-turbo": OmDetTurbo,
+    "sam3": Sam3,
+    "sam3_video": Sam3,
 }
 _HARD_CODED_IDS = {"[CLS]": 101, "[SEP]": 102, ".": 1012, "?": 1029}  # transformers' models split phrases at these
 
@@ -35,7 +46,7 @@ def load_detector(
     name: str | None = None,
     allow_download: bool = False,
     keep_mb: int = 0,
-) -> GroundingDetector:
+) -> BatchDetector:
     """A detector from "starter", a checkpoint folder or a hub id, in float32 whatever its file holds.
 
     A hub id is looked up in the local cache; the network is used only with `allow_download`.
@@ -54,18 +65,56 @@ def load_detector(
     """
     chosen = pick_device(device)
     folder = folder_of(source, allow_download=allow_download)
-    config = check_detector_folder(folder, tuple(_MODELS))
-    model = load_pretrained(_MODELS[config["model_type"]], folder)
+    called = name or Path(source).name or folder.resolve().name
+    model_type = check_detector_folder(folder, (*_GROUNDING, *_PHRASES))["model_type"]
+    if model_type in _PHRASES:
+        return PhraseDetector(_PHRASES[model_type].from_folder(folder, chosen), name=called, keep_mb=keep_mb)
+    return _grounding_detector(model_type, folder, called, chosen, keep_mb)
+
+
+def load_grounding_detector(
+    source: str | Path, *, device: str = "auto", name: str | None = None, keep_mb: int = 0
+) -> GroundingDetector:
+    """As `load_detector`, for who teaches it or looks into its network: of the one kind that can be taught.
+
+    Raises:
+        EngineError: it is of another kind; else as `load_detector`.
+    """
+    chosen = pick_device(device)
+    folder = folder_of(source)
+    called = name or Path(source).name or folder.resolve().name
+    model_type = check_detector_folder(folder, (*_GROUNDING, *_PHRASES))["model_type"]
+    if model_type in _PHRASES:
+        raise _unteachable(called, f"a model of type {model_type!r}")
+    return _grounding_detector(model_type, folder, called, chosen, keep_mb)
+
+
+def as_teachable(detector: Detector) -> GroundingDetector:
+    """The detector itself, where it is of the one kind that can be taught.
+
+    Raises:
+        EngineError: it is of another.
+    """
+    if not isinstance(detector, GroundingDetector):
+        raise _unteachable(detector.name, "of another kind")
+    return detector
+
+
+def _unteachable(name: str, kind: str) -> EngineError:
+    return EngineError(
+        f"Detector {name!r} is {kind}, which finds things but cannot be taught. "
+        "Teach the starter, a Grounding DINO, an MM-Grounding-DINO or an LLMDet."
+    )
+
+
+def _grounding_detector(
+    model_type: str, folder: Path, name: str, device: torch.device, keep_mb: int
+) -> GroundingDetector:
+    """From a folder that was checked."""
+    model = load_pretrained(_GROUNDING[model_type], folder)
     tokenizer = _load_tokenizer(folder, int(model.config.text_config.vocab_size))
     preprocessing = Preprocessing.from_folder(folder)
-    return GroundingDetector(
-        model,
-        tokenizer,
-        preprocessing,
-        name=name or Path(source).name or folder.resolve().name,
-        device=chosen,
-        keep_mb=keep_mb,
-    )
+    return GroundingDetector(model, tokenizer, preprocessing, name=name, device=device, keep_mb=keep_mb)
 
 
 def folder_of(source: str | Path, *, allow_download: bool = False) -> Path:

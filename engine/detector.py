@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import supervision as sv
 
-from engine.errors import PromptError, quoted
+from engine.errors import EngineError, PromptError, quoted
 from engine.ontology import Ontology
-from engine.preprocessing import AnyPicture, Picture, Preprocessing
+from engine.preprocessing import AnyPicture, Picture, Preprocessing, pixels_of
 from engine.prompts import Span
 
 
@@ -126,3 +127,22 @@ class BatchDetector(Detector, Protocol):
         self, images: Sequence[AnyPicture], expressions: Sequence[str], *, threshold: float = 0.3, top_k: int = 1
     ) -> list[sv.Detections]:
         """As `Detector.refer`; boxes are in pixels of the original."""
+
+
+def check_request(images: Sequence[AnyPicture], threshold: float, texts: int | None = None) -> None:
+    """Refuse what is no picture, no probability, or not one text a picture.
+
+    Raises:
+        EngineError: any of these.
+    """
+    if not 0 <= threshold <= 1:
+        raise EngineError(f"Threshold {threshold:g} is not between 0 and 1. Give a probability, for example 0.3.")
+    if texts is not None and texts != len(images):
+        raise EngineError(f"{len(images)} pictures came with {texts} texts. Give one a picture.")
+    for given in images:
+        image = pixels_of(given)
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise EngineError(
+                f"A picture is {image.dtype} of shape {image.shape}, not uint8 (H, W, 3). "
+                "Read it with common.images.read_image."
+            )

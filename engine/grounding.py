@@ -3,21 +3,20 @@
 import threading
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import supervision as sv
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from engine import scores
 from engine.captions import caption_of
-from engine.detector import Caption
+from engine.detector import Caption, check_request
 from engine.devices import autocast_dtype, pick_device
-from engine.errors import EngineError, PromptError, quoted
+from engine.errors import PromptError, quoted
 from engine.kept import Kept
 from engine.network.switches import Switches
 from engine.ontology import Category, Ontology
 from engine.passes import Passes, Result, Seen
-from engine.preprocessing import AnyPicture, Preprocessing, Resized
+from engine.preprocessing import AnyPicture, Preprocessing
 from engine.prompts import MAX_TOKENS, PackedPrompt, Prompt, Span, encode, fitting, longest_block, pack
 
 TOP_K = 300  # pairs of query and label that the published protocols keep
@@ -98,7 +97,7 @@ class GroundingDetector:
 
     def look(self, images: Sequence[AnyPicture]) -> None:
         """Keep the features of pictures, as far as there is room for them."""
-        _check(images, threshold=0)
+        check_request(images, threshold=0)
         for group in self._groups(images):
             self._see([images[index] for index in group])
 
@@ -134,7 +133,7 @@ class GroundingDetector:
         Raises:
             PromptError: a category that the detector cannot read, by name.
         """
-        _check(images, threshold)
+        check_request(images, threshold)
         packs = self._packed(ontology)
         phrases = [phrase for packed in packs for phrase in packed.phrases]
         found: list[sv.Detections | None] = [None] * len(images)
@@ -145,7 +144,7 @@ class GroundingDetector:
                 if second_pass and len(packs) > 1:
                     found[index] = self._again(seen.only(row), ontology, candidates, threshold, top_k)
                 else:
-                    found[index] = _detections(candidates, images[index], ontology.names, phrases)
+                    found[index] = scores.as_detections(candidates, images[index], ontology.names, phrases)
         return [result for result in found if result is not None]
 
     def ground(
@@ -167,13 +166,13 @@ class GroundingDetector:
         Raises:
             PromptError: a caption longer than the detector reads, or without a phrase.
         """
-        _check(images, threshold, len(captions))
+        check_request(images, threshold, len(captions))
         asked = [caption if isinstance(caption, Caption) else caption_of(caption) for caption in captions]
         packs = {caption: self._caption_pack(caption) for caption in asked}
         results = []
         for image, caption in zip(images, asked, strict=True):
             (candidates,) = self._candidates(self._see([image]), [packs[caption]], threshold, top_k)
-            results.append(_detections(candidates, image, caption.phrases, caption.phrases))
+            results.append(scores.as_detections(candidates, image, caption.phrases, caption.phrases))
         return results
 
     def refer(
@@ -193,7 +192,7 @@ class GroundingDetector:
         Raises:
             PromptError: an expression longer than the detector reads, or without a word.
         """
-        _check(images, threshold, len(expressions))
+        check_request(images, threshold, len(expressions))
         ontologies = [Ontology((Category(expression),)) for expression in expressions]
         results = []
         for image, ontology in zip(images, ontologies, strict=True):
@@ -202,7 +201,7 @@ class GroundingDetector:
             values = scores.expression_scores(logits[0], packed.prompt.spans[0])[:, None]  # (Q, 1)
             first = torch.zeros_like(values, dtype=torch.int64)
             best = scores.candidates(boxes[0], values, first[0], first, threshold=threshold, top_k=top_k)
-            results.append(_detections(best, image, ontology.names, packed.phrases))
+            results.append(scores.as_detections(best, image, ontology.names, packed.phrases))
         return results
 
     def _groups(self, images: Sequence[AnyPicture]) -> Iterator[list[int]]:
@@ -237,11 +236,11 @@ class GroundingDetector:
     ) -> sv.Detections:
         """What one prompt of the categories found says, the likeliest first until it is full."""
         if not len(first.labels):
-            return _detections(first, seen.pictures[0], ontology.names, ())
+            return scores.as_detections(first, seen.pictures[0], ontology.names, ())
         likeliest = dict.fromkeys(first.labels.tolist())  # by the best score of each
         packed = fitting(ontology, likeliest, self.tokenizer, self._max_tokens, self._block_tokens)
         (found,) = self._candidates(seen, [packed], threshold, top_k)
-        return _detections(found, seen.pictures[0], ontology.names, packed.phrases)
+        return scores.as_detections(found, seen.pictures[0], ontology.names, packed.phrases)
 
     def _packed(self, ontology: Ontology) -> list[PackedPrompt]:
         """The prompts of an ontology; those of the last few are kept, as thousands of names take a while to read."""
@@ -285,36 +284,3 @@ class GroundingDetector:
 def _caption_prompt(text: str, spans: Sequence[Span], tokenizer: PreTrainedTokenizerBase) -> Prompt:
     """The caption's tokens; a '.' is put at its end where there is none."""
     return encode(text if text.rstrip().endswith((".", "?")) else text + ".", spans, tokenizer)
-
-
-def _check(images: Sequence[AnyPicture], threshold: float, texts: int | None = None) -> None:
-    """Refuse what is no picture, no probability, or not one text a picture."""
-    if not 0 <= threshold <= 1:
-        raise EngineError(f"Threshold {threshold:g} is not between 0 and 1. Give a probability, for example 0.3.")
-    if texts is not None and texts != len(images):
-        raise EngineError(f"{len(images)} pictures came with {texts} texts. Give one a picture.")
-    for given in images:
-        image = given.pixels if isinstance(given, Resized) else given
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise EngineError(
-                f"A picture is {image.dtype} of shape {image.shape}, not uint8 (H, W, 3). "
-                "Read it with common.images.read_image."
-            )
-
-
-def _detections(
-    found: scores.Candidates, image: AnyPicture, names: Sequence[str], phrases: Sequence[str]
-) -> sv.Detections:
-    """Candidates as supervision's type, in pixels of the picture; boxes clipped to nothing are left out."""
-    boxes = scores.pixel_boxes(found.boxes, *image.shape[:2]).numpy()
-    real = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    labels = found.labels.numpy()[real]
-    return sv.Detections(
-        xyxy=boxes[real],
-        confidence=found.scores.numpy()[real],
-        class_id=labels,
-        data={
-            "class_name": np.array([names[label] for label in labels], dtype=object),
-            "phrase": np.array([phrases[phrase] for phrase in found.phrases.numpy()[real]], dtype=object),
-        },
-    )

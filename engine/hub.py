@@ -9,7 +9,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from engine.errors import WeightsMissing
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_FILES = ["*.json", "vocab.txt", "*.safetensors"]  # no pickle is ever fetched
+_FILES = ["*.json", "vocab.txt", "merges.txt", "*.safetensors"]  # no pickle is ever fetched
 
 
 def find_folder(source: str | Path, *, allow_download: bool = False) -> Path:

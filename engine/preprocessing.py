@@ -47,6 +47,11 @@ class Resized:
 AnyPicture = Picture | Resized
 
 
+def pixels_of(image: AnyPicture) -> Picture:
+    """What there is to look at, (h, w, 3)."""
+    return image.pixels if isinstance(image, Resized) else image
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """How a detector wants its pictures: resized with their aspect kept, then normalised.

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
+from engine.checkpoint_files import weight_files
 from engine.errors import CheckpointRefused
 
 UNREADABLE = (  # what transformers raises on settings and weights that make no sense
@@ -21,8 +23,10 @@ UNREADABLE = (  # what transformers raises on settings and weights that make no 
 )
 
 
-def load_pretrained(model_class: Any, folder: Path) -> PreTrainedModel:
-    """The network in `folder` in float32, every weight from its safetensors file.
+def load_pretrained(
+    model_class: Any, folder: Path, *, config: Any = None, weights: Mapping[str, torch.Tensor] | None = None
+) -> PreTrainedModel:
+    """The network in `folder` in float32, every weight from its safetensors file; or from `weights`, read there before.
 
     The folder is one that `engine.checkpoint_files` has checked. transformers would make up weights
     that are missing and only log it; here that is an error.
@@ -33,7 +37,13 @@ def load_pretrained(model_class: Any, folder: Path) -> PreTrainedModel:
     try:
         with quiet_transformers():
             model, report = model_class.from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
+                folder if weights is None else None,
+                config=config,
+                state_dict=weights,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
             )
     except UNREADABLE as error:
         raise CheckpointRefused(
@@ -49,6 +59,20 @@ def load_pretrained(model_class: Any, folder: Path) -> PreTrainedModel:
             raise CheckpointRefused(f"The weights in {folder} hold no numbers in {name!r}. Use an earlier checkpoint.")
     result: PreTrainedModel = model
     return result
+
+
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """All tensors in the safetensors files of a folder that `engine.checkpoint_files` has checked.
+
+    Raises:
+        CheckpointRefused: a file is broken.
+    """
+    try:
+        return {name: value for path in weight_files(folder) for name, value in load_file(path).items()}
+    except UNREADABLE as error:
+        raise CheckpointRefused(
+            f"The weights in {folder} do not load: {first_line(error)}. Fetch them again."
+        ) from error
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Class-wise scores and boxes in pixels, from what a grounding detector's heads say.
+"""Class-wise scores and boxes in pixels, from what a detector's heads say.
 
 A category's score at a query is the mean probability of its phrase's tokens (the largest over its
 phrases), as in mmdet, Open-GroundingDino and every published AP. docs/decisions/0003-exact-scores.md
@@ -7,10 +7,17 @@ tells why transformers' own post-processing is not used.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
+import numpy as np
+import supervision as sv
 import torch
+import torch.nn.functional as F
 
+from engine.preprocessing import AnyPicture
 from engine.prompts import Span
+
+_MASK_FROM = 0.5  # probability of a pixel
 
 
 @dataclass(frozen=True)
@@ -22,12 +29,25 @@ class Candidates:
         scores: (N,) probabilities.
         labels: (N,) int64, the index asked for: a category, or a phrase.
         phrases: (N,) int64, the index of the phrase that gave the score.
+        masks: (N, h, w) probabilities that each pixel of the whole picture, at another size, is on the object; None
+            where the network draws none.
     """
 
     boxes: torch.Tensor
     scores: torch.Tensor
     labels: torch.Tensor
     phrases: torch.Tensor
+    masks: torch.Tensor | None = None
+
+    def take(self, index: torch.Tensor | slice) -> Self:
+        """Those at the (n,) int64 indices or in the slice, in their order."""
+        masks = None if self.masks is None else self.masks[index]
+        return type(self)(self.boxes[index], self.scores[index], self.labels[index], self.phrases[index], masks)
+
+    def cpu(self) -> Self:
+        """The same in main memory."""
+        masks = None if self.masks is None else self.masks.cpu()
+        return type(self)(self.boxes.cpu(), self.scores.cpu(), self.labels.cpu(), self.phrases.cpu(), masks)
 
 
 def phrase_scores(logits: torch.Tensor, spans: Sequence[Span]) -> torch.Tensor:
@@ -77,6 +97,7 @@ def candidates(
     *,
     threshold: float,
     top_k: int,
+    masks: torch.Tensor | None = None,
 ) -> Candidates:
     """The `top_k` best pairs of query and label that reach `threshold`, over all of them at once.
 
@@ -87,23 +108,26 @@ def candidates(
         scores: (Q, C).
         labels: (C,) what each column stands for.
         phrases: (Q, C) the phrase behind each score.
+        masks: (Q, h, w) probabilities, where there are any.
     """
     values, order = scores.flatten().sort(descending=True, stable=True)  # (Q * C,)
     order = order[: min(top_k, int((values >= threshold).sum()))]
     query, column = order // scores.shape[1], order % scores.shape[1]
-    return Candidates(boxes[query], scores[query, column], labels[column], phrases[query, column])
+    drawn = None if masks is None else masks[query]
+    return Candidates(boxes[query], scores[query, column], labels[column], phrases[query, column], drawn)
 
 
 def merged(parts: Sequence[Candidates], top_k: int) -> Candidates:
     """The `top_k` best of several prompts' candidates for the same picture."""
-    scores = torch.cat([part.scores for part in parts])
-    order = scores.argsort(descending=True, stable=True)[:top_k]
-    return Candidates(
-        torch.cat([part.boxes for part in parts])[order],
-        scores[order],
-        torch.cat([part.labels for part in parts])[order],
-        torch.cat([part.phrases for part in parts])[order],
+    masks = [part.masks for part in parts if part.masks is not None]
+    together = Candidates(
+        torch.cat([part.boxes for part in parts]),
+        torch.cat([part.scores for part in parts]),
+        torch.cat([part.labels for part in parts]),
+        torch.cat([part.phrases for part in parts]),
+        torch.cat(masks) if masks else None,
     )
+    return together.take(together.scores.argsort(descending=True, stable=True)[:top_k])
 
 
 def pixel_boxes(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
@@ -112,3 +136,34 @@ def pixel_boxes(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
     xyxy = torch.cat([center - size / 2, center + size / 2], dim=-1)
     scale = torch.tensor([width, height, width, height], dtype=torch.float32, device=boxes.device)
     return xyxy.clamp(0, 1) * scale
+
+
+def as_detections(found: Candidates, image: AnyPicture, names: Sequence[str], phrases: Sequence[str]) -> sv.Detections:
+    """Candidates as supervision's type, in pixels of the picture; boxes clipped to nothing are left out.
+
+    Args:
+        found: in main memory.
+        image: (H, W, 3).
+        names: of each label.
+        phrases: the text of each phrase.
+    """
+    boxes = pixel_boxes(found.boxes, *image.shape[:2])
+    found = found.take(((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])).nonzero()[:, 0])
+    return sv.Detections(
+        xyxy=pixel_boxes(found.boxes, *image.shape[:2]).numpy(),
+        confidence=found.scores.numpy(),
+        class_id=found.labels.numpy(),
+        mask=None if found.masks is None else _pixel_masks(found.masks, *image.shape[:2]).numpy(),
+        data={
+            "class_name": np.array([names[label] for label in found.labels.tolist()], dtype=object),
+            "phrase": np.array([phrases[phrase] for phrase in found.phrases.tolist()], dtype=object),
+        },
+    )
+
+
+def _pixel_masks(masks: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Probabilities (N, h, w) as masks (N, height, width) bool, one at a time to save memory."""
+    drawn = torch.zeros(len(masks), height, width, dtype=torch.bool)
+    for row, mask in enumerate(masks):
+        drawn[row] = F.interpolate(mask[None, None], (height, width), mode="bilinear")[0, 0] > _MASK_FROM
+    return drawn

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from annotations import queries, runs
 from annotations.database import Store
 from common.sharing import SharedDevice
-from engine.checkpoints import load_detector
+from engine.checkpoints import load_grounding_detector
 from engine.devices import pick_device
 from engine.errors import PromptError
 from engine.grounding import GroundingDetector
@@ -142,7 +142,7 @@ def resume_training(
     with _reported(store, run_id):
         plan, material = folder.read_plan()
         processes = processes or Processes()
-        detector = load_detector(plan.source, device=processes.device(plan.device), name=plan.detector)
+        detector = load_grounding_detector(plan.source, device=processes.device(plan.device), name=plan.detector)
         return _teach(store, workspace, run_id, plan, material, detector, say, processes)
 
 
@@ -155,7 +155,7 @@ def follow_training(workspace: Path, processes: Processes) -> None:
     run_id = processes.exchange(None)[0]
     folder = RunFolder(workspace / "runs" / str(run_id))
     plan, material = folder.read_plan()
-    detector = load_detector(plan.source, device=processes.device(plan.device), name=plan.detector)
+    detector = load_grounding_detector(plan.source, device=processes.device(plan.device), name=plan.detector)
     lesson = lesson_of(material, load_memory(folder.memory), detector, plan.config, plan.left_out)
     with stop_signals() as signalled:
         for _ in _learning(folder, plan, lesson, detector, signalled.is_set, processes):
@@ -200,7 +200,7 @@ def _prepared(
     device = str(pick_device(request.device))
     path = Path(request.source).expanduser()
     source = str(path.resolve()) if path.is_dir() else str(request.source)
-    detector = load_detector(source, device=device, name=request.detector)
+    detector = load_grounding_detector(source, device=device, name=request.detector)
     config = request.config_for(device, images, _parameters(detector))
     left_out, notes = _checked(store, workspace, material, detector, config)
     return Plan(name, request.detector, source, device, config, left_out, notes), material, detector
@@ -231,7 +231,7 @@ def _material(store: Store, workspace: Path, request: TrainRequest) -> Material:
         try:
             return read_material(session, request.dataset)
         except PromptError:
-            detector = load_detector(request.source, device="cpu", name=request.detector)
+            detector = load_grounding_detector(request.source, device="cpu", name=request.detector)
             config = request.config_for("cpu", 1, _parameters(detector))
             refuse_errors(preflight(session, request.dataset, detector, config, workspace), request.dataset)
             raise

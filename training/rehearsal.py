@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from annotations.database import Store
-from engine.checkpoints import load_detector
+from engine.checkpoints import load_grounding_detector
 from engine.devices import pick_device
 from engine.grounding import GroundingDetector
 from training.checks.overfit import check_overfit
@@ -109,7 +109,7 @@ def preview_request(
 
 
 def _loaded(request: TrainRequest) -> GroundingDetector:
-    return load_detector(request.source, device=str(pick_device(request.device)), name=request.detector)
+    return load_grounding_detector(request.source, device=str(pick_device(request.device)), name=request.detector)
 
 
 def _config(request: TrainRequest, subject: Subject, detector: GroundingDetector) -> TrainConfig:

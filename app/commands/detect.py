@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
                 failed += 1
                 continue
             found = find(detector, image, arguments.prompt, arguments.task, arguments.threshold)
-            if arguments.masks and len(found):
+            if arguments.masks and len(found) and found.mask is None:
                 found = with_masks(services.models, image, found)
             documents.append(image_document(path, image, found))
             if arguments.output:

@@ -31,7 +31,7 @@ from app.services.outlining import Outliner
 from app.services.questions import FLOOR, Question, adopted, answers
 from app.services.turns import NoLongerWanted, Urgency
 from common.images import ImageRefused
-from common.masks import Rle
+from common.masks import Rle, encode_mask
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -258,7 +258,9 @@ class Labeller:
         order = (-detections.confidence).argsort(kind="stable")
         boxes = detections.xyxy[order].astype(np.float32)
         rles: list[Rle | None] = [None] * len(order)
-        if masks:
+        if masks and detections.mask is not None:
+            rles[:MASKED] = [encode_mask(np.asarray(detections.mask[place])) for place in order[:MASKED]]
+        elif masks:
             assert isinstance(image, np.ndarray), "images are read whole where masks are wanted"
             rles[:MASKED] = self._outliner.outlines(image, boxes[:MASKED])
         return tuple(

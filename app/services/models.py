@@ -28,6 +28,10 @@ HUB_NAMES = {
     "mm_grounding_dino_tiny": "openmmlab-community/mm_grounding_dino_tiny_o365v1_goldg_v3det",
     "mm_grounding_dino_base": "openmmlab-community/mm_grounding_dino_base_all",
     "mm_grounding_dino_large": "openmmlab-community/mm_grounding_dino_large_all",
+    "owlv2-base": "google/owlv2-base-patch16-ensemble",
+    "owlv2-large": "google/owlv2-large-patch14-ensemble",
+    "omdet-turbo-tiny": "omlab/omdet-turbo-swin-tiny-hf",
+    "sam3": "facebook/sam3",
 }
 """Short names of public checkpoints; any other hub id works as well."""
 

@@ -13,7 +13,7 @@ from transformers import GroundingDinoImageProcessor, GroundingDinoProcessor
 from engine.benchmarks.beside import in_turns, timed
 from engine.benchmarks.floor import floor_seconds
 from engine.benchmarks.full_size import full_size_model, names
-from engine.checkpoints import STARTER, load_detector
+from engine.checkpoints import STARTER, load_grounding_detector
 from engine.grounding import GroundingDetector
 from engine.network.switches import Switches
 from engine.ontology import Ontology
@@ -63,7 +63,7 @@ def subject_of(
     model: Any, preprocessing: Preprocessing, hw: tuple[int, int], *, repeats: int = 3, vocabulary: int = _VOCABULARY
 ) -> Subject:
     """A model as a subject; it reads the starter's words."""
-    tokenizer = load_detector(STARTER, device="cpu").tokenizer
+    tokenizer = load_grounding_detector(STARTER, device="cpu").tokenizer
     image = np.random.default_rng(0).integers(0, 256, (*hw, 3), dtype=np.uint8)
     plain = GroundingDetector(model, tokenizer, preprocessing)
     keeping = GroundingDetector(model, tokenizer, preprocessing, keep_mb=_KEEP_MB)

@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
-from engine.checkpoints import load_detector, save_detector
+from engine.checkpoints import load_detector, load_grounding_detector, save_detector
 from engine.errors import CheckpointRefused, EngineError, WeightsMissing
 from engine.grounding import GroundingDetector
 from engine.ontology import Ontology
@@ -38,7 +38,7 @@ def change(folder: Path, edit: Callable[[dict[str, Any]], object], name: str = "
 def test_a_saved_detector_finds_the_same_again(tmp_path: Path, family: Family, backbone: Backbone) -> None:
     detector = GroundingDetector(tiny_model(family, backbone), tiny_tokenizer(), Preprocessing(96, 160))
     save_detector(detector, tmp_path)
-    loaded = load_detector(tmp_path, device="cpu")
+    loaded = load_grounding_detector(tmp_path, device="cpu")
     before, after = (d.detect([PICTURE], ONTOLOGY, threshold=0)[0] for d in (detector, loaded))
     assert len(before) > 0
     np.testing.assert_array_equal(before.xyxy, after.xyxy)
@@ -52,7 +52,7 @@ def test_a_checkpoint_stored_in_half_precision_runs_in_float32(
     save_detector(tiny_detector, tmp_path, dtype=torch.float16)
     with safe_open(tmp_path / "model.safetensors", "pt") as weights:
         assert {weights.get_tensor(key).dtype for key in weights.keys()} <= {torch.float16, torch.int64}  # noqa: SIM118
-    loaded = load_detector(tmp_path)
+    loaded = load_grounding_detector(tmp_path)
     assert {parameter.dtype for parameter in loaded.model.parameters()} == {torch.float32}
 
 

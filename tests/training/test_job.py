@@ -18,7 +18,7 @@ from sqlalchemy import delete
 from annotations import runs
 from annotations.errors import NotFound
 from annotations.models import Annotation, Checkpoint, Run
-from engine.checkpoints import load_detector
+from engine.checkpoints import load_grounding_detector
 from engine.errors import WeightsMissing
 from tests.training.workspaces import Bench, add_squares, make_bench
 from training.errors import CheckpointNotSaved, ConfigRefused, JobRefused, NothingToTrain
@@ -63,7 +63,7 @@ def test_a_run_ends_with_a_registered_checkpoint_that_loads(bench: Bench) -> Non
     json.dumps(document, allow_nan=False)
     folder = Path(document["folder"])
     assert folder == bench.root / "checkpoints" / "squares-1"
-    taught = load_detector(folder, device="cpu")
+    taught = load_grounding_detector(folder, device="cpu")
     assert taught.preprocessing.shortest_edge == 96
     with bench.store.reading() as session:
         (checkpoint,) = runs.checkpoints(session)
@@ -120,7 +120,7 @@ def test_numbers_in_the_document_are_those_of_the_saved_weights(bench: Bench) ->
     document = run_training(bench.store, bench.root, bench.request())
     with bench.store.reading() as session:
         dataset = read_dataset(session, "squares")
-    detector = load_detector(document["folder"], device="cpu")
+    detector = load_grounding_detector(document["folder"], device="cpu")
     again = evaluate_detector(detector, dataset.of_split("val"), dataset.ontology)
     assert dict(again.metrics) == pytest.approx(document["metrics"], abs=1e-6)
 
@@ -221,7 +221,7 @@ def test_a_stop_file_ends_the_run_with_what_it_has_learnt(bench: Bench) -> None:
 
     document = run_training(bench.store, bench.root, bench.request(steps=50), say=stop_at_two)
     assert (document["state"], document["steps"], document["best_step"]) == ("stopped", 2, 2)
-    assert load_detector(document["folder"], device="cpu")
+    assert load_grounding_detector(document["folder"], device="cpu")
     assert row(bench, document["run"]).state == "stopped"
 
 
@@ -404,7 +404,7 @@ def test_a_checkpoint_that_cannot_be_written_is_published_by_resuming(bench: Ben
     place.unlink()
     document = resume_training(bench.store, bench.root, run.id)
     assert (document["state"], document["steps"]) == ("done", 2)
-    assert load_detector(document["folder"], device="cpu")
+    assert load_grounding_detector(document["folder"], device="cpu")
 
 
 def test_the_row_beats_while_the_job_works(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from annotations.captions import CaptionText, Phrase, add_captions, expression
 from annotations.categories import ensure_categories
 from annotations.models import Annotation, Caption, Category, Image
-from engine.checkpoints import load_detector
+from engine.checkpoints import load_grounding_detector
 from tests.training.workspaces import QUICK_SETTINGS, Bench, add_squares, make_bench
 from training.config import TrainConfig
 from training.errors import JobRefused, NothingToTrain
@@ -51,7 +51,7 @@ def captioned_only(bench: Bench, train: int = 4, val: int = 2) -> int:
 def lesson(bench: Bench, **settings: Any) -> Lesson:
     with bench.store.reading() as session:
         material = read_material(session, "squares")
-    detector = load_detector(bench.detector, device="cpu")
+    detector = load_grounding_detector(bench.detector, device="cpu")
     return lesson_of(material, Memory(), detector, TrainConfig().updated(settings))
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.checkpoints import load_detector, save_detector
+from engine.checkpoints import load_grounding_detector, save_detector
 from engine.grounding import GroundingDetector
 from tests.tiny_checkpoint import Backbone, Family, save_tiny_checkpoint, tiny_model
 from tests.training.coloured_squares import ONTOLOGY, QUICK, tiny_grounding_detector
@@ -122,7 +122,7 @@ def base(tmp_path: Path) -> Path:
 
 def publish(base: Path, folder: Path) -> tuple[GroundingDetector, tuple[Tensor, Tensor]]:
     """Teach the base and save it as a run does; the outputs of the taught one before it was merged."""
-    detector = load_detector(base, device="cpu")
+    detector = load_grounding_detector(base, device="cpu")
     digest = sha256(detector.model)
     taught(detector.model)
     unmerged = outputs(detector.model)
@@ -135,7 +135,7 @@ def publish(base: Path, folder: Path) -> tuple[GroundingDetector, tuple[Tensor, 
 
 def test_a_checkpoint_with_an_adapter_beside_it_loads_as_any_other(base: Path, tmp_path: Path) -> None:
     _, unmerged = publish(base, tmp_path / "mine")
-    detector = load_detector(tmp_path / "mine", device="cpu")
+    detector = load_grounding_detector(tmp_path / "mine", device="cpu")
     torch.testing.assert_close(outputs(detector.model), unmerged, rtol=1e-5, atol=1e-5)
     files = {path.name for path in (tmp_path / "mine" / FOLDER).iterdir()}
     assert {"adapter_config.json", "adapter_model.safetensors", "heads.safetensors"} <= files
@@ -143,7 +143,7 @@ def test_a_checkpoint_with_an_adapter_beside_it_loads_as_any_other(base: Path, t
 
 def test_a_base_runs_with_and_without_its_adapter(base: Path, tmp_path: Path) -> None:
     _, unmerged = publish(base, tmp_path / "mine")
-    detector = load_detector(base, device="cpu")
+    detector = load_grounding_detector(base, device="cpu")
     plain, digest = outputs(detector.model), sha256(detector.model)
     picture = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
     (found,) = detector.detect([picture], ONTOLOGY, threshold=0)
@@ -160,7 +160,7 @@ def test_a_base_runs_with_and_without_its_adapter(base: Path, tmp_path: Path) ->
 
 
 def test_with_frozen_heads_the_adapter_is_all_there_is(base: Path, tmp_path: Path) -> None:
-    detector = load_detector(base, device="cpu")
+    detector = load_grounding_detector(base, device="cpu")
     digest = sha256(detector.model)
     for name, parameter in choose_trainable(detector.model, replace(CONFIG, freeze=("heads",))).items():
         assert is_of_adapter(name)
@@ -168,14 +168,14 @@ def test_with_frozen_heads_the_adapter_is_all_there_is(base: Path, tmp_path: Pat
     expected = outputs(detector.model)
     (tmp_path / "mine").mkdir()
     save_adapter(detector.model, tmp_path / "mine" / FOLDER, str(base), digest)
-    again = load_detector(base, device="cpu")
+    again = load_grounding_detector(base, device="cpu")
     with attached(again, tmp_path / "mine"):
         assert same(outputs(again.model), expected)
 
 
 def test_an_adapter_comes_off_when_the_block_fails(base: Path, tmp_path: Path) -> None:
     publish(base, tmp_path / "mine")
-    detector = load_detector(base, device="cpu")
+    detector = load_grounding_detector(base, device="cpu")
     plain = outputs(detector.model)
     with pytest.raises(KeyError), attached(detector, tmp_path / "mine") as adapter, adapter.off():
         raise KeyError
@@ -188,7 +188,7 @@ def test_peft_itself_loads_the_adapter(base: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
     _, unmerged = publish(base, tmp_path / "mine")
-    model: Any = load_detector(base, device="cpu").model
+    model: Any = load_grounding_detector(base, device="cpu").model
     model.get_input_embeddings = model.model.text_backbone.get_input_embeddings
     wrapped = PeftModel.from_pretrained(model, str(tmp_path / "mine" / FOLDER))
     own = dict(model.named_parameters())

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from common.images import read_image
-from engine.checkpoints import load_detector
+from engine.checkpoints import load_grounding_detector
 from tests.training.coloured_squares import ONTOLOGY
 from tests.training.workspaces import QUICK_SETTINGS, Bench, add_squares, make_bench
 from training.job import resume_training, run_training
@@ -34,7 +34,7 @@ def manifest(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_manifest_names_base_labels_versions_and_every_file(bench: Bench) -> None:
-    base = load_detector(bench.detector, device="cpu")
+    base = load_grounding_detector(bench.detector, device="cpu")
     document = run_training(bench.store, bench.root, bench.request(steps=1))
     facts, folder = manifest(document), Path(document["folder"])
     assert facts["base_sha256"] == weights_sha256(base.model)
@@ -55,7 +55,7 @@ def test_a_run_with_adapters_publishes_them_merged_and_apart(bench: Bench) -> No
     folder, facts = Path(document["folder"]), manifest(document)
     assert facts["adapter"] == "adapter"
     assert "adapter/adapter_model.safetensors" in facts["sha256"]
-    merged, base = load_detector(folder, device="cpu"), load_detector(bench.detector, device="cpu")
+    merged, base = load_grounding_detector(folder, device="cpu"), load_grounding_detector(bench.detector, device="cpu")
     before = weights_sha256(base.model)
     picture = read_image(bench.root / "images of squares" / "0.png")
     (expected,) = merged.detect([picture], ONTOLOGY, threshold=0)

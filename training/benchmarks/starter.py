@@ -31,7 +31,7 @@ import torch
 from numpy.typing import NDArray
 
 from common.boxes import iou
-from engine.checkpoints import STARTER, load_detector
+from engine.checkpoints import STARTER, load_grounding_detector
 from engine.detector import Caption, Detector
 from engine.errors import WeightsMissing
 from engine.hub import find_folder
@@ -101,7 +101,7 @@ def run(benchmark: StarterBenchmark, progress: Progress) -> dict[str, Any]:
         FontMissing: scenes can't be drawn.
     """
     folder = STARTER if benchmark.detector == "starter" else find_folder(benchmark.detector)
-    detector = load_detector(benchmark.detector)
+    detector = load_grounding_detector(benchmark.detector)
     document = measure(detector, benchmark, progress)
     document["mask_iou"] = _mask_iou(benchmark)
     weights = sorted(folder.glob("*.safetensors"))

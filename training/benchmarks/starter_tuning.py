@@ -26,7 +26,7 @@ from annotations.database import Store
 from annotations.importers.doors import import_path
 from annotations.queries import LabelledImage
 from common.images import read_indexed
-from engine.checkpoints import STARTER, load_detector
+from engine.checkpoints import STARTER, load_grounding_detector
 from engine.grounding import GroundingDetector
 from engine.hub import find_folder
 from engine.pretrained import quiet_transformers
@@ -186,13 +186,13 @@ def _score(found: Mapping[str, Any], dataset: LabelledDataset) -> float:
     test = dataset.of_split("test")
     if not test:
         return round(float(found["metrics"]["AP50"]), 4)
-    detector = load_detector(found["folder"], device="cpu")
+    detector = load_grounding_detector(found["folder"], device="cpu")
     return round(float(evaluate_detector(detector, test, dataset.ontology).metrics["AP50"] or 0.0), 4)
 
 
 def random_weights(source: Path, folder: Path, dataset: LabelledDataset, seed: int) -> Path:
     """A new checkpoint `folder` like `source`, tokenizer and image settings too, but without what it learnt."""
-    starter = load_detector(source, device="cpu")
+    starter = load_grounding_detector(source, device="cpu")
     model = build_starter(starter.model.config, seed)
     images = split_for_training(dataset, 0.2, seed).train[:_CALIBRATION_PHOTOS]
     calibrate_batch_norm(model, (_photo(starter, image) for image in images))

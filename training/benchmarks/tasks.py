@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from annotations.database import Store
 from annotations.importers.doors import import_path
 from annotations.queries import LabelledImage
-from engine.checkpoints import STARTER, load_detector
+from engine.checkpoints import STARTER, load_grounding_detector
 from engine.grounding import GroundingDetector
 from engine.ontology import Category, Ontology
 from engine.preprocessing import Preprocessing
@@ -73,7 +73,7 @@ def blood_cells(store: Store, folder: Path, config: TrainConfig) -> Task:
     with store.reading() as session:
         dataset = read_dataset(session, "bccd")
     splits = split_for_training(dataset, config.hold_out, config.seed)
-    start = load_detector(STARTER, device="cpu", name="starter")
+    start = load_grounding_detector(STARTER, device="cpu", name="starter")
     return Task("bccd", _copies(start), splits.train, splits.validation, dataset.ontology, config)
 
 
@@ -85,7 +85,7 @@ def rendered_scenes(folder: Path, config: TrainConfig, *, train: int = 300, vali
     """
     ontology = Ontology(tuple(Category(concept.name) for concept in UNTAUGHT))
     images = [_written_scene(folder, number, config.seed) for number in range(train + validation)]
-    start = load_detector(STARTER, device="cpu", name="starter")
+    start = load_grounding_detector(STARTER, device="cpu", name="starter")
     return Task("scenes", _copies(start), images[:train], images[train:], ontology, config)
 
 

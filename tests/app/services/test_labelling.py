@@ -21,7 +21,7 @@ from app.services.turns import Urgency
 from common.boxes import clip
 from common.images import ImageRefused, read_image
 from common.masks import decode_mask
-from engine.checkpoints import load_detector, save_detector
+from engine.checkpoints import load_grounding_detector, save_detector
 from engine.grounding import GroundingDetector
 
 pytestmark = pytest.mark.slow
@@ -136,7 +136,7 @@ def test_another_question_is_asked_of_every_image(
     if change == "weights":
         taught = tmp_path / tiny_detector.name
         shutil.copytree(tiny_detector, taught)
-        detector = load_detector(taught)
+        detector = load_grounding_detector(taught)
         torch.nn.init.constant_(detector.model.class_embed[0].bias, -1.0)
         save_detector(detector, taught)
         services.models._asked = str(taught)

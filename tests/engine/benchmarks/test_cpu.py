@@ -4,14 +4,14 @@ import pytest
 
 from engine.benchmarks.cpu import Subject, measure, subject_of
 from engine.benchmarks.full_size import names
-from engine.checkpoints import STARTER, load_detector
+from engine.checkpoints import STARTER, load_grounding_detector
 from engine.preprocessing import Preprocessing
 from tests.tiny_checkpoint import tiny_tokenizer
 
 
 @pytest.fixture(scope="module")
 def subject() -> Subject:
-    model = load_detector(STARTER, device="cpu").model
+    model = load_grounding_detector(STARTER, device="cpu").model
     return subject_of(model, Preprocessing(192, 256), (192, 256), repeats=1, vocabulary=90)
 
 

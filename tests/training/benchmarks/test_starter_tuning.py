@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import launch
-from engine.checkpoints import load_detector
+from engine.checkpoints import load_grounding_detector
 from tests.tiny_checkpoint import save_tiny_checkpoint
 from tests.training.coloured_squares import squares
 from training.benchmarks.race import Curve
@@ -85,7 +85,7 @@ def test_random_weights_have_the_shape_of_the_starter_and_nothing_else_of_it(tmp
         with store.reading() as session:
             dataset = read_dataset(session, "squares")
     folder = random_weights(tiny, tmp_path / "random", dataset, seed=3)
-    learnt, drawn = (load_detector(path, device="cpu") for path in (tiny, folder))
+    learnt, drawn = (load_grounding_detector(path, device="cpu") for path in (tiny, folder))
     assert drawn.preprocessing == learnt.preprocessing
     assert drawn.tokenizer.get_vocab() == learnt.tokenizer.get_vocab()
     for name, value in drawn.model.state_dict().items():
