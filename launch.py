@@ -228,6 +228,9 @@ def _label_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--batch", type=_positive, metavar="N", help="images looked at together: 1 on a CPU, 8 on a GPU if not given"
     )
+    sub.add_argument(
+        "--consensus", metavar="NAME", help="a second detector: what one of the two alone sees is marked for review"
+    )
     sub.add_argument("--again", action="store_true", help="also images that were asked this very question before")
     sub.add_argument("--runner", choices=("local", "ray"), default="local")
 

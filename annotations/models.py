@@ -194,6 +194,7 @@ class Prediction(Base):
         Index("ix_prediction_image_id_state", "image_id", "state"),
         CheckConstraint("x1 < x2 AND y1 < y2", "box_has_area"),
         CheckConstraint("score >= 0 AND score <= 1", "prediction_score_is_a_probability"),
+        CheckConstraint("agreement IS NULL OR (agreement >= 0 AND agreement <= 1)", "prediction_agreement_is_an_iou"),
         one_of("state", PredictionState, "prediction_state_is_known"),
         {"sqlite_autoincrement": True},
     )
@@ -207,6 +208,7 @@ class Prediction(Base):
     y2: Mapped[float]
     rle: Mapped[Rle | None]
     score: Mapped[float]  # probability in [0, 1]
+    agreement: Mapped[float | None]  # IoU with a second detector's box, 0 where it sees none; None: it was not asked
     checkpoint: Mapped[str] = mapped_column(Text)
     prompt: Mapped[str] = mapped_column(Text)
     run_id: Mapped[UUID | None] = mapped_column(ForeignKey("run.id", ondelete="SET NULL"), index=True)

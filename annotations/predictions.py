@@ -27,12 +27,23 @@ REJECTED_IOU = 0.9
 
 @dataclass(frozen=True)
 class NewPrediction:
-    """One box a model proposes: pixels of the upright image, score in [0, 1]."""
+    """One box a model proposes.
+
+    Attributes:
+        category_id: of the image's dataset.
+        xyxy: pixels of the upright image.
+        score: in [0, 1].
+        rle: its mask; None: box only.
+        agreement: IoU with the box of a second detector, 0 where that one sees nothing; None: it was not asked.
+        checkpoint: the model, where it is not that of the others.
+    """
 
     category_id: int
     xyxy: Box
     score: float
     rle: Rle | None = None
+    agreement: float | None = None
+    checkpoint: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "xyxy", four_numbers([float(side) for side in self.xyxy]))
@@ -75,7 +86,7 @@ def save_predictions(
         if box is None or _overlaps(box, rejected.get(row.category_id), REJECTED_IOU):
             continue
         prediction = _new_prediction(image_id, row, box)
-        prediction.checkpoint, prediction.prompt, prediction.run_id = checkpoint, prompt, run_id
+        prediction.checkpoint, prediction.prompt, prediction.run_id = row.checkpoint or checkpoint, prompt, run_id
         prediction.state = "covered" if _overlaps(box, annotated.get(row.category_id), COVERED_IOU) else "pending"
         pending += prediction.state == "pending"
         session.add(prediction)
@@ -132,6 +143,7 @@ def _new_prediction(image_id: int, row: NewPrediction, box: Box) -> Prediction:
         y2=box[3],
         rle=row.rle,
         score=row.score,
+        agreement=row.agreement,
     )
 
 

@@ -15,8 +15,9 @@ from annotations.models import Annotation, Category, Dataset, Image, Prediction,
 from common.boxes import Boxes
 from common.masks import Rle
 
-Filter = Literal["all", "new", "review", "done"]
-"""new: nothing to review and not done; review: predictions wait; done: marked as fully labelled."""
+Filter = Literal["all", "new", "review", "disputed", "done"]
+"""new: nothing to review and not done; review: predictions wait; disputed: one of two detectors alone sees some of
+them; done: marked as fully labelled."""
 
 
 @dataclass(frozen=True)
@@ -296,16 +297,21 @@ def _pending_count() -> ColumnElement[int]:
 
 
 def _matches(filter: Filter) -> list[ColumnElement[bool]]:
-    has_pending = exists().where(Prediction.image_id == Image.id, Prediction.state == "pending")
+    has_pending = _has_pending()
     rules: dict[str, list[ColumnElement[bool]]] = {
         "all": [],
         "new": [Image.done_at.is_(None), ~has_pending],
         "review": [Image.done_at.is_(None), has_pending],
+        "disputed": [Image.done_at.is_(None), _has_pending(Prediction.agreement == 0)],
         "done": [Image.done_at.is_not(None)],
     }
     if filter not in rules:
         raise EditRefused(f"Unknown filter {filter!r}. Use one of {', '.join(get_args(Filter))}.")
     return rules[filter]
+
+
+def _has_pending(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(Prediction.image_id == Image.id, Prediction.state == "pending", *conditions)
 
 
 def _summaries() -> Select[Any]:
@@ -362,9 +368,10 @@ def _predictions_json(session: Session, image_id: int) -> list[dict[str, Any]]:
             Prediction.score,
             Prediction.checkpoint,
             Prediction.prompt,
+            Prediction.agreement,
         )
         .where(Prediction.image_id == image_id, Prediction.state == "pending")
         .order_by(Prediction.id)
     )
-    names = ("id", "category_id", "xyxy", "mask", "score", "checkpoint", "prompt")
+    names = ("id", "category_id", "xyxy", "mask", "score", "checkpoint", "prompt", "agreement")
     return [dict(zip(names, (*row[:2], list(row[2:6]), *row[6:]), strict=True)) for row in session.execute(query)]

@@ -32,7 +32,14 @@ def run(arguments: argparse.Namespace) -> int:
                 asked = things(of_dataset(session, dataset))
         job = WatchedJob(ProgressBar("labelling"))
         result = services.labeller.run(
-            dataset_id, asked, None, job, masks=arguments.masks, batch=arguments.batch, again=arguments.again
+            dataset_id,
+            asked,
+            None,
+            job,
+            masks=arguments.masks,
+            batch=arguments.batch,
+            again=arguments.again,
+            second=arguments.consensus,
         )
         state = job.state
     for note in state.notes:

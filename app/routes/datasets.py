@@ -64,7 +64,7 @@ def list_images(
     services: Context,
     offset: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
     limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 100,
-    which: Annotated[Literal["all", "new", "review", "done"], Query(alias="filter")] = "all",
+    which: Annotated[Literal["all", "new", "review", "disputed", "done"], Query(alias="filter")] = "all",
     search: Annotated[str, Query(max_length=200)] = "",
 ) -> JSONResponse:
     """One page of a dataset's images."""

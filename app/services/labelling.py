@@ -5,9 +5,9 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import count
+from itertools import count, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -22,7 +22,7 @@ from annotations.datasets import set_prompt
 from annotations.looks import answered, save_look
 from annotations.models import Image, Prediction
 from annotations.predictions import NewPrediction, save_predictions
-from annotations.shapes import Box
+from app.services.finds import Found, best_first, compared, finds_of
 from app.services.gathering import Gathering
 from app.services.jobs import Job, Jobs, Stopped
 from app.services.models import Models
@@ -31,7 +31,7 @@ from app.services.outlining import Outliner
 from app.services.questions import FLOOR, Question, adopted, answers
 from app.services.turns import NoLongerWanted, Urgency
 from common.images import ImageRefused
-from common.masks import Rle, encode_mask
+from common.masks import encode_mask
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -64,16 +64,6 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Found:
-    """One box on an image, not stored yet."""
-
-    category: int  # index into the question's categories
-    xyxy: Box
-    score: float
-    rle: Rle | None
-
-
-@dataclass(frozen=True)
 class Answer:
     """What was found on an image; None: it could not be read."""
 
@@ -86,6 +76,7 @@ class Course:
     """One labelling under way.
 
     Attributes:
+        second: another detector that is asked the same, to see where the two agree.
         category_ids: of the question's categories; none yet of an expression that fits nothing so far.
         digest: of all that the answers depend on.
         done: images that are finished, those of an earlier run too.
@@ -95,6 +86,7 @@ class Course:
     dataset_id: int
     asked: Question
     detector: "RecoveringDetector"
+    second: "RecoveringDetector | None"
     category_ids: tuple[int, ...]
     digest: str
     masks: bool
@@ -145,6 +137,7 @@ class Labeller:
         batch: int | None = None,
         urgency: Urgency = Urgency.BATCH,
         again: bool | None = None,
+        second: str | None = None,
     ) -> dict[str, object]:
         """Detect on the images, each stored with all before it.
 
@@ -161,12 +154,15 @@ class Labeller:
             urgency: of each batch.
             again: also images whose waiting predictions are the answer to this very question of these very weights;
                 None: only where images are named.
+            second: name of another detector that is asked the same; each find then says how far the two agree, and
+                what the other alone is sure of is a find, too.
 
         Raises:
             Stopped: the job was asked to stop before the detector was at hand.
         """
         try:
             detector = self._models.detector(is_wanted=lambda: not job.should_stop)
+            other = self._models.second(second, lambda: not job.should_stop) if second else None
         except NoLongerWanted as gone:
             raise Stopped from gone
         with self._store.writing() as session:
@@ -177,14 +173,14 @@ class Labeller:
             if asked.task == "detect":
                 set_prompt(session, dataset_id, asked.text)
             targets = _targets(session, dataset_id, image_ids)
-            digest = self._digest(detector.name, asked, category_ids, masks)
+            digest = self._digest([detector.name, *([second] if second else [])], asked, category_ids, masks)
             is_again = image_ids is not None if again is None else again
             known = frozenset[int]() if is_again else answered(session, dataset_id, digest)
             waiting = _waiting(session, dataset_id, known)
         job.found_before(waiting)
         todo = [target for target in targets if target.id not in known]
         already = len(targets) - len(todo)
-        course = Course(dataset_id, asked, detector, category_ids, digest, masks, job, len(targets), already)
+        course = Course(dataset_id, asked, detector, other, category_ids, digest, masks, job, len(targets), already)
         job.progress(course.done, course.total)
         started = time.monotonic()
         self._label(course, todo, batch or detector.batch_size, urgency)
@@ -194,13 +190,14 @@ class Labeller:
             "prompt": asked.text,
             "task": asked.task,
             "detector": detector.name,
+            **({"second": other.name} if other else {}),
             "seconds": round(time.monotonic() - started, 3),
             "model_seconds": round(course.model_seconds, 3),
         }
 
     def _label(self, course: Course, todo: Sequence[Target], size: int, urgency: Urgency) -> None:
         """The images one batch after the other."""
-        resizing = None if course.masks else course.detector.resizing
+        resizing = None if course.masks or course.second else course.detector.resizing
         numbers = count()
         with OrderedWriter(partial(self._save, course)) as writer:
 
@@ -232,7 +229,14 @@ class Labeller:
             NoLongerWanted: the job was stopped before it was its turn.
         """
         return self._gathering.ask(
-            (urgency, id(course.detector), course.asked, course.masks, _shape(images[0], course.detector)),
+            (
+                urgency,
+                id(course.detector),
+                id(course.second),
+                course.asked,
+                course.masks,
+                _shape(images[0], course.detector),
+            ),
             images,
             lambda together: self._find(course, together),
             room=size,
@@ -248,27 +252,25 @@ class Labeller:
         for note in course.detector.notes[notes:]:
             course.job.note(note)
         results = [self._boxes(image, each, course.masks) for image, each in zip(images, found, strict=True)]
+        if course.second is not None:
+            others = answers(course.second, images, course.asked)
+            results = [
+                compared(own, finds_of(each), course.second.name) for own, each in zip(results, others, strict=True)
+            ]
         course.model_seconds += time.monotonic() - started
         return results
 
     def _boxes(self, image: "AnyPicture", detections: "sv.Detections", masks: bool) -> tuple[Found, ...]:
         """The detections, the best first; the first `MASKED` of them with a mask when asked for."""
-        if detections.confidence is None or detections.class_id is None or not len(detections):
-            return ()
-        order = (-detections.confidence).argsort(kind="stable")
-        boxes = detections.xyxy[order].astype(np.float32)
-        rles: list[Rle | None] = [None] * len(order)
-        if masks and detections.mask is not None:
-            rles[:MASKED] = [encode_mask(np.asarray(detections.mask[place])) for place in order[:MASKED]]
-        elif masks:
+        found, masked = finds_of(detections), best_first(detections)[:MASKED]
+        if not masks or not found:
+            return tuple(found)
+        if detections.mask is not None:
+            rles = [encode_mask(np.asarray(detections.mask[place])) for place in masked]
+        else:
             assert isinstance(image, np.ndarray), "images are read whole where masks are wanted"
-            rles[:MASKED] = self._outliner.outlines(image, boxes[:MASKED])
-        return tuple(
-            Found(int(class_id), (x1, y1, x2, y2), float(score), rle)
-            for class_id, (x1, y1, x2, y2), score, rle in zip(
-                detections.class_id[order], boxes.tolist(), detections.confidence[order], rles, strict=True
-            )
-        )
+            rles = self._outliner.outlines(image, detections.xyxy[masked].astype(np.float32))
+        return tuple(replace(box, rle=rle) for box, rle in zip_longest(found, rles))
 
     def _save(self, course: Course, ready: Sequence[Answer]) -> None:
         """Store answers in one transaction, then tell of them."""
@@ -281,7 +283,7 @@ class Labeller:
             for target, found in ((answer.target, answer.found) for answer in ready):
                 if found is None:
                     continue
-                rows = [NewPrediction(course.category_ids[box.category], box.xyxy, box.score, box.rle) for box in found]
+                rows = [_row(box, course.category_ids) for box in found]
                 by = course.detector.name
                 number = save_predictions(session, target.id, rows, checkpoint=by, prompt=asked.text)
                 save_look(session, target.id, course.digest)
@@ -291,11 +293,11 @@ class Labeller:
         course.done += len(ready)
         course.job.progress(course.done, course.total)
 
-    def _digest(self, detector: str, asked: Question, category_ids: Sequence[int], masks: bool) -> str:
+    def _digest(self, detectors: Sequence[str], asked: Question, category_ids: Sequence[int], masks: bool) -> str:
         """Equal where the answers would be: of the weights, the question, and how it is asked."""
         everything = {
             "method": _METHOD,
-            "weights": self._models.fingerprint(detector),
+            "weights": [self._models.fingerprint(name) for name in detectors],
             "task": asked.task,
             "text": asked.text,
             "ontology": asdict(asked.ontology),
@@ -318,6 +320,10 @@ def _read(targets: Sequence[Target], resizing: "Preprocessing | None", device: s
     workers = 1 if device == "cpu" else max(1, min(spare, _MOST_READERS))  # a CPU is busy with the model
     with Readers(workers) as readers:
         yield from zip(targets, readers.read(wanted), strict=True)
+
+
+def _row(box: Found, category_ids: Sequence[int]) -> NewPrediction:
+    return NewPrediction(category_ids[box.category], box.xyxy, box.score, box.rle, box.agreement, box.by)
 
 
 def _shape(image: "AnyPicture", detector: "BatchDetector") -> tuple[int, int]:

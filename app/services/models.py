@@ -82,6 +82,7 @@ class Models:
         self._is_cached = is_cached or _is_cached
         self._device = Turns(shared)
         self._loaded: tuple[str, RecoveringDetector] | None = None
+        self._second: tuple[str, RecoveringDetector] | None = None
         self._segmenter: Segmenter | None = None
 
     @contextmanager
@@ -131,18 +132,30 @@ class Models:
             return loaded[1]
         with self._device.turn(Urgency.PAGE, is_wanted):
             if self._loaded is None or self._loaded[0] != wanted:
-                from engine.checkpoints import load_detector
-                from engine.recovery import RecoveringDetector
-
-                source = self.source(wanted)
                 self._loaded = None  # let go of the old one first: two may not fit
-                self._loaded = (
-                    wanted,
-                    RecoveringDetector(
-                        lambda device: load_detector(source, device=device, name=wanted, keep_mb=FEATURES_MB)
-                    ),
-                )
+                self._loaded = wanted, self._load(wanted, FEATURES_MB)
             return self._loaded[1]
+
+    def second(self, name: str, is_wanted: Callable[[], bool] | None = None) -> "RecoveringDetector":
+        """Another detector beside the one in use, to compare the two; the one asked for last is kept.
+
+        Raises:
+            NoLongerWanted: as `detector`.
+            ModelNotFound: as `detector`.
+            engine.errors.EngineError: as `detector`.
+        """
+        with self._device.turn(Urgency.PAGE, is_wanted):
+            if self._second is None or self._second[0] != name:
+                self._second = None
+                self._second = name, self._load(name, 0)
+            return self._second[1]
+
+    def _load(self, name: str, keep_mb: int) -> "RecoveringDetector":
+        from engine.checkpoints import load_detector
+        from engine.recovery import RecoveringDetector
+
+        source = self.source(name)
+        return RecoveringDetector(lambda device: load_detector(source, device=device, name=name, keep_mb=keep_mb))
 
     def warm_up(self) -> None:
         """Load the detector and run it once, so that the first question need not wait for it.

@@ -55,13 +55,19 @@ export class Panel {
 export function originOf(shape) {
   const score = scoreText(shape.score);
   const model = shape.checkpoint ?? "a model";
-  if (shape.kind === "prediction") return `Predicted by ${model} · ${score}`;
+  if (shape.kind === "prediction") return `Predicted by ${model} · ${score}${secondOpinion(shape.agreement)}`;
   if (shape.source === "model") {
     const by = shape.created_by ? ` by ${shape.created_by}` : "";
     return `Found by ${model}, accepted${by}${score ? ` · ${score}` : ""}`;
   }
   if (shape.created_by === "import") return "Imported";
   return shape.created_by ? `Drawn by ${shape.created_by}` : "Drawn by you";
+}
+
+/** @param agreement overlap with a second detector's box, 0 where it has none; null: none was asked */
+function secondOpinion(agreement) {
+  if (agreement === null || agreement === undefined) return "";
+  return agreement ? ` · a second detector agrees (${Math.round(100 * agreement)} %)` : " · one detector alone";
 }
 
 export function detailOf(shape) {

@@ -77,6 +77,10 @@ test("a browser that may not remember falls back to the defaults", () => {
 
 test("every shape says who or what made it", () => {
   assert.equal(originOf({ kind: "prediction", checkpoint: "starter", score: 0.812 }), "Predicted by starter · 0.81");
+  const told = { kind: "prediction", checkpoint: "starter", score: 0.8 };
+  assert.equal(originOf({ ...told, agreement: null }), "Predicted by starter · 0.80");
+  assert.equal(originOf({ ...told, agreement: 0 }), "Predicted by starter · 0.80 · one detector alone");
+  assert.equal(originOf({ ...told, agreement: 0.914 }), "Predicted by starter · 0.80 · a second detector agrees (91 %)");
   assert.equal(originOf({ kind: "annotation", source: "model", checkpoint: "starter", score: 0.5, created_by: "anna" }), "Found by starter, accepted by anna · 0.50");
   assert.equal(originOf({ kind: "annotation", source: "person", created_by: "anna" }), "Drawn by anna");
   assert.equal(originOf({ kind: "annotation", source: "person", created_by: "import" }), "Imported");

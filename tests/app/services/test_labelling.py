@@ -285,6 +285,40 @@ def test_questions_that_come_together_have_the_answers_they_have_alone(services:
     assert [services.jobs.state(job).detections for job in started] == alone
 
 
+def changed(checkpoint: Path, folder: Path, *, elsewhere: bool) -> str:
+    """A copy of a random detector that is sure of what it finds, and perhaps finds it elsewhere."""
+    shutil.copytree(checkpoint, folder)
+    detector = load_grounding_detector(folder)
+    for head in detector.model.class_embed:
+        torch.nn.init.constant_(head.bias, 5.0)
+    if elsewhere:
+        for place in detector.model.bbox_embed:
+            torch.nn.init.constant_(place.layers[-1].bias, 1.0)
+    save_detector(detector, folder)
+    return str(folder)
+
+
+def test_two_detectors_are_asked_and_what_one_of_them_alone_sees_is_disputed(
+    services: Services, dataset_id: int, tmp_path: Path, tiny_detector: Path
+) -> None:
+    first = services.models._asked = changed(tiny_detector, tmp_path / "first", elsewhere=False)
+    other = changed(tiny_detector, tmp_path / "other", elsewhere=True)
+    ids = image_ids(services, dataset_id)
+    services.labeller.run(dataset_id, CATS_AND_DOGS, None, Job(uuid4()), second=first)
+    with services.store.reading() as session:
+        rows = image_shapes(session, ids[0])["predictions"]
+        assert {row["agreement"] for row in rows if row["score"] >= 0.3} == {1.0}
+        assert images_page(session, dataset_id, filter="disputed").total == 0
+    job = Job(uuid4())
+    result = services.labeller.run(dataset_id, CATS_AND_DOGS, None, job, second=other)
+    assert result["second"] == other
+    assert job.state.images == tuple(ids[:3])  # another question than before
+    with services.store.reading() as session:
+        rows = image_shapes(session, ids[0])["predictions"]
+        assert {row["checkpoint"] for row in rows if row["agreement"] == 0} == {first, other}
+        assert images_page(session, dataset_id, filter="disputed").total == 3
+
+
 def test_a_detection_that_waits_for_the_device_ends_when_it_is_stopped(services: Services, dataset_id: int) -> None:
     ids = image_ids(services, dataset_id)
     with services.models.device(Urgency.CLICK):
