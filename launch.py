@@ -159,9 +159,9 @@ def parser() -> argparse.ArgumentParser:
 
     add(serve, _serve_options, _workspace, _detector, _segmenter)
     add(test)
-    add(detect, _detect_options, _workspace, _detector, _segmenter, _json)
+    add(detect, _detect_options, _tiles, _workspace, _detector, _segmenter, _json)
     add(import_, _import_options, _workspace, _json)
-    add(label, _label_options, _dataset, _workspace, _detector, _segmenter, _json)
+    add(label, _label_options, _tiles, _dataset, _workspace, _detector, _segmenter, _json)
     add(accept, _accept_options, _dataset, _workspace, _json)
     add(train, _train_options, _settings, _dataset, _workspace, _detector, _json)
     add(preview, _preview_options, _settings, _dataset, _workspace, _detector, _json)
@@ -169,7 +169,7 @@ def parser() -> argparse.ArgumentParser:
     add(export, _export_options, _dataset, _workspace, _json)
     add(models, _models_options, _workspace, _json)
     add(scenes, _scenes_options, _json)
-    add(bench, _bench_options, _json)
+    add(bench, _bench_options, _tiles, _json)
     return top
 
 
@@ -188,6 +188,11 @@ def _segmenter(sub: argparse.ArgumentParser) -> None:
 
 def _json(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+
+
+def _tiles(sub: argparse.ArgumentParser) -> None:
+    what = "find small things on large pictures, in tiles with a side of PX (the longest the detector reads)"
+    sub.add_argument("--tiles", type=_positive, nargs="?", const=0, metavar="PX", help=what)
 
 
 def _dataset(sub: argparse.ArgumentParser) -> None:
@@ -294,7 +299,7 @@ def _scenes_options(sub: argparse.ArgumentParser) -> None:
 
 
 def _bench_options(sub: argparse.ArgumentParser) -> None:
-    names = ("training", "ablations", "starter", "starter-tuning", "engine")
+    names = ("training", "ablations", "starter", "starter-tuning", "engine", "tiles")
     sub.add_argument("name", nargs="?", choices=names, default="training", metavar="NAME", help=" or ".join(names))
     sub.add_argument(
         "--steps", type=_positive, metavar="N", help="of each detector that learns (200; starter-tuning: as train)"
@@ -314,13 +319,16 @@ def _bench_options(sub: argparse.ArgumentParser) -> None:
         help="of ablations (ablations.jsonl) and starter-tuning (none): runs that are done, and not done again",
     )
     sub.add_argument(
-        "--images", type=_positive, default=1200, metavar="N", help="starter: scenes to find things in (1200)"
+        "--images",
+        type=_positive,
+        metavar="N",
+        help="scenes: of starter (1200), of each kind of tiles (12)",
     )
     sub.add_argument(
         "--detector",
         default="starter",
         metavar="NAME",
-        help="of starter and starter-tuning: what is measured (starter)",
+        help="of starter, starter-tuning and tiles: what is measured (starter)",
     )
     sub.add_argument("--segmenter", default="starter", metavar="NAME", help="starter: what draws the masks (starter)")
     sub.add_argument("--repeats", type=_positive, default=3, metavar="N", help="engine: of each time (3)")

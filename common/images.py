@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 ImageRGB = NDArray[np.uint8]  # (H, W, 3), upright
 
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 120_000_000
 """Images with more pixels are refused before they are decoded."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
@@ -57,8 +57,9 @@ def read_image(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str = "
         ImageRefused: no file, no image, truncated, or more than `max_pixels`.
     """
     with _opened(source, max_pixels, name) as image:
-        upright = ImageOps.exif_transpose(_rgb(image))
-        return np.array(upright, dtype=np.uint8)
+        rgb = _rgb(image)
+        ImageOps.exif_transpose(rgb, in_place=True)  # a copy of a large picture is hundreds of megabytes
+        return np.array(rgb, dtype=np.uint8)
 
 
 def read_indexed(path: Path, width: int, height: int) -> ImageRGB:

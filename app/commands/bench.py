@@ -19,6 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
         "starter": _starter,
         "starter-tuning": _tuning,
         "engine": _engine,
+        "tiles": _tiles,
     }
     return benchmarks[arguments.name](arguments)
 
@@ -53,7 +54,7 @@ def _starter(arguments: argparse.Namespace) -> int:
 
     threshold = COMMON_THRESHOLD if arguments.threshold is None else arguments.threshold
     benchmark = starter.StarterBenchmark(
-        arguments.detector, arguments.seed, arguments.images, threshold, arguments.segmenter
+        arguments.detector, arguments.seed, arguments.images or 1200, threshold, arguments.segmenter
     )
     document = starter.run(benchmark, _TimeLeft())
     return _answer(arguments, document, _print_rows)
@@ -76,6 +77,17 @@ def _engine(arguments: argparse.Namespace) -> int:
     document = report.run(arguments.repeats, say)
     say("Labelling 500 images")
     return _answer(arguments, document | throughput.measure(), _print_rows)
+
+
+def _tiles(arguments: argparse.Namespace) -> int:
+    from app.services.evaluation_document import COMMON_THRESHOLD
+    from training.benchmarks import tiles
+
+    threshold = COMMON_THRESHOLD if arguments.threshold is None else arguments.threshold
+    benchmark = tiles.TilesBenchmark(
+        arguments.detector, arguments.seed, arguments.images or 12, threshold, arguments.tiles or None
+    )
+    return _answer(arguments, tiles.run(benchmark, say), _print_rows)
 
 
 def _answer(arguments: argparse.Namespace, document: dict[str, Any], show: Callable[[dict[str, Any]], None]) -> int:

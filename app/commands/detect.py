@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Detect on each image; a broken one is named and skipped, and makes the exit code 1."""
     with opened(arguments.workspace, arguments.database, arguments.detector, arguments.segmenter) as services:
         from engine.ontology import Ontology
+        from engine.tiles import TiledDetector
 
         if arguments.task == "detect":
             Ontology.from_prompt(arguments.prompt)  # a bad prompt is told before any weights are loaded
@@ -40,7 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
                 say(str(refused))
                 failed += 1
                 continue
-            found = find(detector, image, arguments.prompt, arguments.task, arguments.threshold)
+            looking: Detector = detector
+            if arguments.tiles is not None:
+                bar = ProgressBar(f"tiles of {path.name!r}")
+                looking = TiledDetector(detector, arguments.tiles or None, progress=bar)
+            found = find(looking, image, arguments.prompt, arguments.task, arguments.threshold)
             if arguments.masks and len(found) and found.mask is None:
                 found = with_masks(services.models, image, found)
             documents.append(image_document(path, image, found))

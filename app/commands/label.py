@@ -10,6 +10,7 @@ from app.credentials import LOCAL
 from app.failures import Refused
 from app.services import opened
 from app.services.jobs import Job
+from app.services.labelling import Method
 from app.services.ontologies import of_dataset, read_ontology
 from app.services.questions import question, things
 
@@ -36,10 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
             asked,
             None,
             job,
-            masks=arguments.masks,
+            method=Method(arguments.masks, arguments.tiles, arguments.consensus),
             batch=arguments.batch,
             again=arguments.again,
-            second=arguments.consensus,
         )
         state = job.state
     for note in state.notes:

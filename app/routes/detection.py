@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.routes.context import LARGEST_ID, Context, RowId
 from app.services.jobs import JobState
+from app.services.labelling import Method
 from app.services.questions import Task, question
 
 router = APIRouter(prefix="/api")
@@ -23,6 +24,7 @@ class DetectBody(BaseModel):
     image_ids: list[Annotated[int, Field(ge=1, le=LARGEST_ID)]] | Literal["all"]
     masks: bool = False
     task: Task = "detect"
+    tiles: bool = False  # small things on large images
     again: bool | None = None  # also where this was asked already; None: only where images are named
 
 
@@ -42,7 +44,8 @@ def detect(dataset_id: RowId, body: DetectBody, services: Context) -> dict[str, 
     ids = None if body.image_ids == "all" else body.image_ids
     if ids is not None and len(ids) == 1:
         services.prefetcher.asks = True
-    return {"job": str(services.labeller.start(dataset_id, asked, ids, masks=body.masks, again=body.again))}
+    method = Method(masks=body.masks, tiles=0 if body.tiles else None)
+    return {"job": str(services.labeller.start(dataset_id, asked, ids, method, again=body.again))}
 
 
 @router.get("/jobs/{job_id}")

@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import count, zip_longest
@@ -23,7 +24,7 @@ from annotations.looks import answered, save_look
 from annotations.models import Image, Prediction
 from annotations.predictions import NewPrediction, save_predictions
 from app.services.finds import Found, best_first, compared, finds_of
-from app.services.gathering import Gathering
+from app.services.gathering import Gathering, IsWanted
 from app.services.jobs import Job, Jobs, Stopped
 from app.services.models import Models
 from app.services.ordering import OrderedWriter, batches_by_kind
@@ -47,7 +48,7 @@ MASKED = 60
 SHORT = 4
 """Somebody who asks about so many images waits for them."""
 
-_METHOD = 1  # raised when the same question to the same weights is answered otherwise than before
+_WAY = 1  # raised when the same question to the same weights is answered otherwise than before
 _WINDOW = 4  # batches of images that may wait for others of their shape
 _MOST_READERS = 8
 
@@ -64,6 +65,32 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Method:
+    """How images are looked at.
+
+    Attributes:
+        masks: what is found is outlined, too.
+        tiles: small things on large images are looked for in tiles of this side in pixels; 0: what suits the detector;
+            None: not.
+        second: name of another detector that is asked the same; each find then says how far the two agree, and what
+            the other alone is sure of is a find, too.
+    """
+
+    masks: bool = False
+    tiles: int | None = None
+    second: str | None = None
+
+    @property
+    def reads_whole(self) -> bool:
+        """Whether images are needed as they are, not shrunk to what the detector reads."""
+        return self.masks or self.tiles is not None or self.second is not None
+
+
+WHOLE = Method()
+"""Boxes alone, of each image looked at as a whole."""
+
+
+@dataclass(frozen=True)
 class Answer:
     """What was found on an image; None: it could not be read."""
 
@@ -77,6 +104,7 @@ class Course:
 
     Attributes:
         second: another detector that is asked the same, to see where the two agree.
+        urgency: of each pass.
         category_ids: of the question's categories; none yet of an expression that fits nothing so far.
         digest: of all that the answers depend on.
         done: images that are finished, those of an earlier run too.
@@ -89,7 +117,8 @@ class Course:
     second: "RecoveringDetector | None"
     category_ids: tuple[int, ...]
     digest: str
-    masks: bool
+    method: Method
+    urgency: Urgency
     job: Job
     total: int
     done: int = 0
@@ -116,14 +145,14 @@ class Labeller:
         dataset_id: int,
         asked: Question,
         image_ids: Sequence[int] | None,
+        method: Method,
         *,
-        masks: bool,
         again: bool | None = None,
     ) -> UUID:
         """Queue a detection over some images (None: all of the dataset) and answer the job's id."""
         is_short = image_ids is not None and len(image_ids) <= SHORT
         urgency = Urgency.PAGE if is_short else Urgency.BATCH
-        work = partial(self.run, dataset_id, asked, image_ids, masks=masks, urgency=urgency, again=again)
+        work = partial(self.run, dataset_id, asked, image_ids, method=method, urgency=urgency, again=again)
         return self._jobs.start(work, is_short=is_short)
 
     def run(
@@ -133,11 +162,10 @@ class Labeller:
         image_ids: Sequence[int] | None,
         job: Job,
         *,
-        masks: bool = False,
+        method: Method = WHOLE,
         batch: int | None = None,
         urgency: Urgency = Urgency.BATCH,
         again: bool | None = None,
-        second: str | None = None,
     ) -> dict[str, object]:
         """Detect on the images, each stored with all before it.
 
@@ -149,22 +177,21 @@ class Labeller:
             asked: what to look for.
             image_ids: which images; None: all of the dataset.
             job: hears of the progress.
-            masks: also outline what is found.
+            method: how to look.
             batch: images of one shape that the detector looks at together; None: as many as it likes.
             urgency: of each batch.
             again: also images whose waiting predictions are the answer to this very question of these very weights;
                 None: only where images are named.
-            second: name of another detector that is asked the same; each find then says how far the two agree, and
-                what the other alone is sure of is a find, too.
 
         Raises:
             Stopped: the job was asked to stop before the detector was at hand.
         """
         try:
             detector = self._models.detector(is_wanted=lambda: not job.should_stop)
-            other = self._models.second(second, lambda: not job.should_stop) if second else None
+            second = method.second and self._models.second(method.second, lambda: not job.should_stop)
         except NoLongerWanted as gone:
             raise Stopped from gone
+        weights = [self._models.fingerprint(one.name) for one in (detector, second) if one]
         with self._store.writing() as session:
             dataset = queries.dataset_by_id(session, dataset_id)
             category_ids: tuple[int, ...] = ()
@@ -173,31 +200,35 @@ class Labeller:
             if asked.task == "detect":
                 set_prompt(session, dataset_id, asked.text)
             targets = _targets(session, dataset_id, image_ids)
-            digest = self._digest([detector.name, *([second] if second else [])], asked, category_ids, masks)
+            digest = self._digest(weights, asked, category_ids, method)
             is_again = image_ids is not None if again is None else again
             known = frozenset[int]() if is_again else answered(session, dataset_id, digest)
             waiting = _waiting(session, dataset_id, known)
         job.found_before(waiting)
         todo = [target for target in targets if target.id not in known]
         already = len(targets) - len(todo)
-        course = Course(dataset_id, asked, detector, other, category_ids, digest, masks, job, len(targets), already)
+        course = Course(
+            *(dataset_id, asked, detector, second or None, category_ids, digest, method, urgency, job),
+            total=len(targets),
+            done=already,
+        )
         job.progress(course.done, course.total)
         started = time.monotonic()
-        self._label(course, todo, batch or detector.batch_size, urgency)
+        self._label(course, todo, 1 if method.tiles is not None else batch or detector.batch_size)
         return {
             "images": course.done,
             "already": already,
             "prompt": asked.text,
             "task": asked.task,
             "detector": detector.name,
-            **({"second": other.name} if other else {}),
+            **({"second": second.name} if second else {}),
             "seconds": round(time.monotonic() - started, 3),
             "model_seconds": round(course.model_seconds, 3),
         }
 
-    def _label(self, course: Course, todo: Sequence[Target], size: int, urgency: Urgency) -> None:
+    def _label(self, course: Course, todo: Sequence[Target], size: int) -> None:
         """The images one batch after the other."""
-        resizing = None if course.masks or course.second else course.detector.resizing
+        resizing = None if course.method.reads_whole else course.detector.resizing
         numbers = count()
         with OrderedWriter(partial(self._save, course)) as writer:
 
@@ -214,15 +245,13 @@ class Labeller:
                 if course.job.should_stop:
                     break
                 try:
-                    found = self._in_turn(course, [image for _, _, image in group], size, urgency)
+                    found = self._in_turn(course, [image for _, _, image in group], size)
                 except NoLongerWanted:
                     break
                 for (number, target, _), boxes in zip(group, found, strict=True):
                     writer.put(number, Answer(target, boxes))
 
-    def _in_turn(
-        self, course: Course, images: "Sequence[AnyPicture]", size: int, urgency: Urgency
-    ) -> Sequence[tuple[Found, ...]]:
+    def _in_turn(self, course: Course, images: "Sequence[AnyPicture]", size: int) -> Sequence[tuple[Found, ...]]:
         """What is found on images of one shape, when the device is free; others' images may go with them.
 
         Raises:
@@ -230,46 +259,56 @@ class Labeller:
         """
         return self._gathering.ask(
             (
-                urgency,
-                id(course.detector),
-                id(course.second),
-                course.asked,
-                course.masks,
+                *(course.urgency, id(course.detector), course.asked, course.method),
                 _shape(images[0], course.detector),
             ),
             images,
             lambda together: self._find(course, together),
             room=size,
-            turn=partial(self._models.device, urgency),
+            turn=partial(self._turn, course),
             is_wanted=lambda: not course.job.should_stop,
         )
+
+    def _turn(self, course: Course, is_wanted: IsWanted) -> AbstractContextManager[None]:
+        """The device for one pass; in tiles it is taken for each of many."""
+        return nullcontext() if course.method.tiles is not None else self._models.device(course.urgency, is_wanted)
 
     def _find(self, course: Course, images: "Sequence[AnyPicture]") -> list[tuple[Found, ...]]:
         """What is found on each image, the best first."""
         started = time.monotonic()
         notes = len(course.detector.notes)
-        found = answers(course.detector, images, course.asked)
+        found = answers(self._looking(course, course.detector), images, course.asked)
         for note in course.detector.notes[notes:]:
             course.job.note(note)
-        results = [self._boxes(image, each, course.masks) for image, each in zip(images, found, strict=True)]
+        results = [self._boxes(course, image, each) for image, each in zip(images, found, strict=True)]
         if course.second is not None:
-            others = answers(course.second, images, course.asked)
+            others = answers(self._looking(course, course.second), images, course.asked)
             results = [
                 compared(own, finds_of(each), course.second.name) for own, each in zip(results, others, strict=True)
             ]
         course.model_seconds += time.monotonic() - started
         return results
 
-    def _boxes(self, image: "AnyPicture", detections: "sv.Detections", masks: bool) -> tuple[Found, ...]:
+    def _looking(self, course: Course, detector: "RecoveringDetector") -> "BatchDetector":
+        """The detector, which in tiles takes a turn for each pass: there may be hundreds of an image."""
+        if course.method.tiles is None:
+            return detector
+        from engine.tiles import TiledDetector
+
+        turn = partial(self._models.device, course.urgency, lambda: not course.job.should_stop)
+        return TiledDetector(detector, course.method.tiles or None, turn=turn)
+
+    def _boxes(self, course: Course, image: "AnyPicture", detections: "sv.Detections") -> tuple[Found, ...]:
         """The detections, the best first; the first `MASKED` of them with a mask when asked for."""
         found, masked = finds_of(detections), best_first(detections)[:MASKED]
-        if not masks or not found:
+        if not course.method.masks or not found:
             return tuple(found)
         if detections.mask is not None:
             rles = [encode_mask(np.asarray(detections.mask[place])) for place in masked]
         else:
             assert isinstance(image, np.ndarray), "images are read whole where masks are wanted"
-            rles = self._outliner.outlines(image, detections.xyxy[masked].astype(np.float32))
+            with self._models.device(course.urgency):
+                rles = self._outliner.outlines(image, detections.xyxy[masked].astype(np.float32))
         return tuple(replace(box, rle=rle) for box, rle in zip_longest(found, rles))
 
     def _save(self, course: Course, ready: Sequence[Answer]) -> None:
@@ -293,17 +332,18 @@ class Labeller:
         course.done += len(ready)
         course.job.progress(course.done, course.total)
 
-    def _digest(self, detectors: Sequence[str], asked: Question, category_ids: Sequence[int], masks: bool) -> str:
+    def _digest(self, weights: Sequence[str], asked: Question, category_ids: Sequence[int], method: Method) -> str:
         """Equal where the answers would be: of the weights, the question, and how it is asked."""
         everything = {
-            "method": _METHOD,
-            "weights": [self._models.fingerprint(name) for name in detectors],
+            "way": _WAY,
+            "weights": list(weights),
             "task": asked.task,
             "text": asked.text,
             "ontology": asdict(asked.ontology),
             "categories": list(category_ids),
             "floor": FLOOR,
-            "masks": self._models.segmenter_name if masks else None,
+            "masks": self._models.segmenter_name if method.masks else None,
+            "tiles": method.tiles,
         }
         return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 

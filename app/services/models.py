@@ -84,6 +84,7 @@ class Models:
         self._loaded: tuple[str, RecoveringDetector] | None = None
         self._second: tuple[str, RecoveringDetector] | None = None
         self._segmenter: Segmenter | None = None
+        self._fingerprints: dict[tuple[object, ...], str] = {}
 
     @contextmanager
     def device(self, urgency: Urgency = Urgency.BATCH, is_wanted: Callable[[], bool] | None = None) -> Iterator[None]:
@@ -116,7 +117,12 @@ class Models:
         from engine.checkpoint_files import fingerprint
         from engine.checkpoints import folder_of
 
-        return fingerprint(folder_of(self.source(name or self.current())))
+        folder = folder_of(self.source(name or self.current()))
+        files = [(path, path.stat()) for path in sorted(folder.iterdir()) if path.is_file()]
+        as_it_is = (folder, *((path.name, stat.st_size, stat.st_mtime_ns) for path, stat in files))
+        if as_it_is not in self._fingerprints:  # gigabytes are read for it
+            self._fingerprints[as_it_is] = fingerprint(folder)
+        return self._fingerprints[as_it_is]
 
     def detector(self, name: str | None = None, is_wanted: Callable[[], bool] | None = None) -> "RecoveringDetector":
         """The detector of that name (default: `current`), loaded when it is first needed.

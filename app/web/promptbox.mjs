@@ -26,6 +26,7 @@ export class PromptBox {
     this.here = part("detect");
     this.all = part("detect-all");
     this.masks = part("detect-masks");
+    this.tiles = part("detect-tiles");
     this.hint = part("prompt-hint");
     this.key = part("prompt-key");
     this.offer = part("try-example");
@@ -39,8 +40,10 @@ export class PromptBox {
     this.offer.addEventListener("click", () => this.ask(this.example()));
     this.all.addEventListener("click", (event) => this.detect("all", event.shiftKey));
     this.masks.addEventListener("change", () => memory.write("detectMasks", this.masks.checked));
+    this.tiles.addEventListener("change", () => memory.write("detectTiles", this.tiles.checked));
     this.stopButton.addEventListener("click", () => this.#stop());
     this.masks.checked = memory.read("detectMasks", false);
+    this.tiles.checked = memory.read("detectTiles", false);
     this.refresh();
   }
 
@@ -130,7 +133,7 @@ export class PromptBox {
     this.#job = "asked"; // the buttons are off until the answer is here: no search is started twice
     this.#showProgress({ state: "queued", done: 0, total: 0 });
     try {
-      const request = { ...asked, image_ids: imageIds, masks: this.masks.checked, ...(again && { again }) };
+      const request = { ...asked, image_ids: imageIds, masks: this.masks.checked, tiles: this.tiles.checked, ...(again && { again }) };
       const { job } = await this.api.detect(dataset.id, request);
       this.memory.write(`job.${dataset.id}`, job);
       if (this.dataset?.id === dataset.id) await this.#watch(job, dataset.id, { asked }); // else it shows on the way back there

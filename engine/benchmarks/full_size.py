@@ -1,5 +1,6 @@
 """A detector of the published size with random weights, for times that do not depend on what it knows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,11 @@ def full_size_model(seed: int = 0) -> Any:
 
 def names(tokenizer: PreTrainedTokenizerBase, count: int, seed: int = 0) -> list[str]:
     """So many different names of words that the tokenizer reads in one piece each."""
-    words = sorted(word for word in tokenizer.get_vocab() if word.isalpha() and len(word) > 2)
+    return names_of(sorted(word for word in tokenizer.get_vocab() if word.isalpha() and len(word) > 2), count, seed)
+
+
+def names_of(words: Sequence[str], count: int, seed: int = 0) -> list[str]:
+    """So many different names, each of one to three of the words."""
     rng = np.random.default_rng(seed)
     found: dict[str, None] = {}
     while len(found) < count:

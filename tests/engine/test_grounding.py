@@ -1,3 +1,4 @@
+import resource
 import threading
 
 import numpy as np
@@ -10,7 +11,7 @@ from engine.errors import EngineError, PromptError
 from engine.grounding import GroundingDetector
 from engine.ontology import Category, Ontology
 from engine.preprocessing import Picture, Preprocessing
-from engine.prompts import encode
+from engine.prompts import encode, pack
 from engine.scores import phrase_scores, pixel_boxes
 from tests.tiny_checkpoint import Backbone, Family, tiny_model, tiny_tokenizer
 
@@ -317,3 +318,26 @@ def test_a_second_pass_over_nothing_finds_nothing(tiny_detector: GroundingDetect
 def test_one_prompt_needs_no_second_pass(tiny_detector: GroundingDetector) -> None:
     once, twice = (tiny_detector.detect(PICTURES[:1], ONTOLOGY, threshold=0, second_pass=it)[0] for it in (False, True))
     assert_same(once, twice, tolerance=0)
+
+
+def test_ten_thousand_categories_take_full_prompts_and_little_memory() -> None:
+    ours = detector("mm-grounding-dino", keep_mb=64)
+    ontology = Ontology.from_names(f"cat {number}" for number in range(10_000))
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    (found,) = ours.detect([PICTURES[0]], ontology, threshold=0, top_k=500)
+    grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb
+    assert found.class_id is not None
+    assert len(found) == 500
+    assert list(found.data["class_name"]) == [f"cat {label}" for label in found.class_id]
+    assert grown_kb < 400_000
+    lengths = [len(packed.prompt.input_ids) for packed in pack(ontology, ours.tokenizer)]
+    assert min(lengths[:-1]) > 240  # of 256
+
+
+def test_a_category_of_three_hundred_tokens_is_refused_by_its_name() -> None:
+    long = Ontology.from_names(["dog", "cat " * 300])
+    with pytest.raises(
+        PromptError, match=r"category 'cat cat .*…' takes 300 tokens; the detector reads 253"
+    ) as refused:
+        detector("mm-grounding-dino").detect([PICTURES[0]], long)
+    assert "\n" not in str(refused.value)

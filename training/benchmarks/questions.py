@@ -29,6 +29,10 @@ _RENAMED = 100  # concepts asked for by an unseen synonym: few, so that each is 
 _KIN_SHOWN = 2  # things in a scene that share the noun with a held-out composition, and as many its colour or texture
 _NEAR_ASKED = 7  # of the prompt's names that share the noun, at most; the others share colour or texture
 _TINTS_ASKED = 28  # of the held-out ones: as many as there are shapes in a held-out colour
+_LARGE_HW = (1200, 1600)
+_LARGE_CAST = 12  # concepts that a large scene is drawn from
+_MANY_SMALL = SceneRules(min_objects=60, max_objects=100, smallest=0.02, largest=0.1)  # 24 to 120 px
+_ANY_SIZE = SceneRules(min_objects=20, max_objects=40, smallest=0.02, largest=0.6)  # 24 to 720 px
 _COMPOSED = SceneRules(min_objects=3, max_objects=7, backdrop_share=0)  # nothing behind that is a shape, too
 
 Rng = np.random.Generator
@@ -90,6 +94,12 @@ def by_every_name(seed: int, count: int) -> Iterator[Question]:
         yield Question(scene.image, names, Labels(scene.boxes_xyxy, scene.labels))
 
 
+def by_vocabulary(seed: int, count: int, names: Sequence[str]) -> Iterator[Question]:
+    """Scenes of concepts with all of `names` in the prompt, of which the first are the concepts' own."""
+    for _, scene in _concept_scenes(seed, 12, count, range(len(CONCEPTS))):
+        yield Question(scene.image, tuple(names), Labels(scene.boxes_xyxy, scene.labels))
+
+
 def by_composition(seed: int, count: int) -> Iterator[Question]:
     """Scenes with a held-out composition among its kin: its noun in other colours or textures, its own on other nouns.
 
@@ -141,12 +151,30 @@ def captioned(seed: int, count: int) -> Iterator[tuple[ImageRGB, CaptionText]]:
         yield scene.image, texts[0]
 
 
+def small_on_large(seed: int, count: int) -> Iterator[Question]:
+    """Scenes of 1600 x 1200 px with 60 to 100 things of 24 to 120 px, most of them several times."""
+    return _large(seed, 10, count, _MANY_SMALL)
+
+
+def any_size_on_large(seed: int, count: int) -> Iterator[Question]:
+    """Scenes of 1600 x 1200 px with up to 40 things of 24 to 720 px: the largest fit into no tile."""
+    return _large(seed, 11, count, _ANY_SIZE)
+
+
 def of_one_size(seed: int, count: int) -> Iterator[Question]:
     """Scenes of 480 x 360 px with prompts of 16 names, to take the time on."""
     for index in range(count):
         rng = _rng(seed, 8, index)
         cast = rng.permutation(len(CONCEPTS))[:NAMES].tolist()
         scene = render_scene(rng, SPEED_SIZE_HW, cast[:_CAST])
+        yield _asked(rng, scene, cast, [CONCEPTS[concept].name for concept in cast])
+
+
+def _large(seed: int, part: int, count: int, rules: SceneRules) -> Iterator[Question]:
+    for index in range(count):
+        rng = _rng(seed, part, index)
+        cast = rng.permutation(len(CONCEPTS))[:NAMES].tolist()
+        scene = render_scene(rng, _LARGE_HW, cast[:_LARGE_CAST], rules)
         yield _asked(rng, scene, cast, [CONCEPTS[concept].name for concept in cast])
 
 

@@ -141,8 +141,8 @@ def measure(detector: Detector, benchmark: StarterBenchmark, progress: Progress)
         "AP75": by_name.metrics["AP75"],
         "AP50_as_shown": of_shown["AP50"],
         "AP_as_shown": of_shown["AP"],
-        "AP50_pooled": _pooled(named),
-        "AP50_every_name_pooled": _pooled(every),
+        "AP50_pooled": pooled(named),
+        "AP50_every_name_pooled": pooled(every),
         "unseen_synonym_AP50": federated(renamed).metrics["AP50"],
         **compositions,
         "refer": {name: row["P@1"] for name, row in sorted(referred.per_category.items())},
@@ -297,7 +297,7 @@ def _compositions(found: Evaluation, seed: int) -> dict[str, float | None]:
     return means | {"kin_AP50": _mean(seen)}
 
 
-def _pooled(given: Sequence[Answer]) -> float | None:
+def pooled(given: Sequence[Answer]) -> float | None:
     """AP50 of all pairs of picture and name as if they asked for one thing."""
     labels, predictions = [], []
     for answer in given:
@@ -333,6 +333,12 @@ def _boxes_an_image(given: Sequence[Answer], threshold: float) -> float | None:
 
 def f1(given: Sequence[Answer], threshold: float) -> float:
     """Of all boxes from `threshold` on against all labels, at IoU 0.5."""
+    right, shown, there = counted(given, threshold)
+    return 2 * right / max(shown + there, 1)
+
+
+def counted(given: Sequence[Answer], threshold: float) -> tuple[int, int, int]:
+    """Boxes from `threshold` on that are right at IoU 0.5, all boxes from there on, and labels."""
     right = shown = there = 0
     for answer in given:
         kept = answer.found.scores >= np.float32(threshold)
@@ -340,7 +346,7 @@ def f1(given: Sequence[Answer], threshold: float) -> float:
         same = answer.found.classes[kept][:, None] == answer.labels.classes[None]
         right += matched_pairs(np.where(same, overlaps, 0).astype(np.float32), _RIGHT)
         shown, there = shown + int(kept.sum()), there + len(answer.labels.classes)
-    return 2 * right / max(shown + there, 1)
+    return right, shown, there
 
 
 def _weakest(found: Evaluation) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from annotations.models import Look
 from annotations.queries import categories, dataset_by_id, dataset_by_name, image_by_id, image_shapes, images_page
 from app.services import Services
 from app.services.jobs import Job
+from app.services.labelling import WHOLE, Method
 from app.services.questions import FLOOR, Question, answers, question
 from app.services.turns import Urgency
 from common.boxes import clip
@@ -31,7 +32,7 @@ CATS_AND_DOGS = question("detect", "cat. dog.")
 
 def label(services: Services, dataset_id: int, images: list[int] | None = None, masks: bool = False) -> Job:
     job = Job(uuid4())
-    services.labeller.run(dataset_id, CATS_AND_DOGS, images, job, masks=masks)
+    services.labeller.run(dataset_id, CATS_AND_DOGS, images, job, method=Method(masks=masks))
     return job
 
 
@@ -141,7 +142,7 @@ def test_another_question_is_asked_of_every_image(
         save_detector(detector, taught)
         services.models._asked = str(taught)
     job = Job(uuid4())
-    services.labeller.run(dataset_id, other, None, job, masks=masks)
+    services.labeller.run(dataset_id, other, None, job, method=Method(masks=masks))
     assert job.state.images == tuple(ids[:3])
 
 
@@ -254,8 +255,8 @@ def test_only_names_are_remembered_as_the_prompt_of_the_dataset(services: Servic
 
 def test_one_image_is_answered_while_a_whole_dataset_is_under_way(services: Services, dataset_id: int) -> None:
     ids = image_ids(services, dataset_id)
-    everything = services.labeller.start(dataset_id, question("detect", "cat."), None, masks=False)
-    one = services.labeller.start(dataset_id, question("detect", "cat."), ids[:1], masks=False)
+    everything = services.labeller.start(dataset_id, question("detect", "cat."), None, WHOLE)
+    one = services.labeller.start(dataset_id, question("detect", "cat."), ids[:1], WHOLE)
     deadline = time.monotonic() + 60
     while services.jobs.state(one).state not in ("done", "failed"):
         assert time.monotonic() < deadline
@@ -274,7 +275,7 @@ def test_questions_that_come_together_have_the_answers_they_have_alone(services:
     assert isinstance(detector, GroundingDetector)
     detector._batch_size = 8
     with services.models.device(Urgency.CLICK):
-        started = [services.labeller.start(dataset_id, CATS_AND_DOGS, [image_id], masks=False) for image_id in ids]
+        started = [services.labeller.start(dataset_id, CATS_AND_DOGS, [image_id], WHOLE) for image_id in ids]
         deadline = time.monotonic() + 60
         while sum(len(group.members) for group in services.labeller._gathering._open.values()) < 3:
             assert time.monotonic() < deadline
@@ -283,6 +284,36 @@ def test_questions_that_come_together_have_the_answers_they_have_alone(services:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     assert [services.jobs.state(job).detections for job in started] == alone
+
+
+def test_small_things_are_looked_for_in_tiles_and_others_get_in_between(services: Services, dataset_id: int) -> None:
+    ids = image_ids(services, dataset_id)
+    clicks: list[Urgency] = []
+
+    class Clicking(Job):
+        """Stops while the first image is under way; its tiles after that are not looked at."""
+
+        @property
+        def should_stop(self) -> bool:
+            clicks.append(Urgency.CLICK)
+            return len(clicks) > 6
+
+    tiles = Method(tiles=64)
+    stopped = Clicking(uuid4())
+    services.labeller.run(dataset_id, CATS_AND_DOGS, ids[:1], stopped, method=tiles)
+    assert stopped.state.images == ()
+    whole = label(services, dataset_id, ids[:1])
+    job = Job(uuid4())
+    result = services.labeller.run(dataset_id, CATS_AND_DOGS, None, job, method=tiles)
+    assert (result["already"], job.state.images) == (0, tuple(ids[:3]))
+    assert job.state.detections > whole.state.detections
+    with services.store.reading() as session:
+        for row in image_shapes(session, ids[0])["predictions"]:
+            assert 0 <= row["xyxy"][0] < row["xyxy"][2] <= 120
+    masked = Job(uuid4())
+    services.labeller.run(dataset_id, CATS_AND_DOGS, ids[:1], masked, method=Method(masks=True, tiles=64))
+    with services.store.reading() as session:
+        assert image_shapes(session, ids[0])["predictions"][0]["mask"] is not None
 
 
 def changed(checkpoint: Path, folder: Path, *, elsewhere: bool) -> str:
@@ -304,13 +335,13 @@ def test_two_detectors_are_asked_and_what_one_of_them_alone_sees_is_disputed(
     first = services.models._asked = changed(tiny_detector, tmp_path / "first", elsewhere=False)
     other = changed(tiny_detector, tmp_path / "other", elsewhere=True)
     ids = image_ids(services, dataset_id)
-    services.labeller.run(dataset_id, CATS_AND_DOGS, None, Job(uuid4()), second=first)
+    services.labeller.run(dataset_id, CATS_AND_DOGS, None, Job(uuid4()), method=Method(second=first))
     with services.store.reading() as session:
         rows = image_shapes(session, ids[0])["predictions"]
         assert {row["agreement"] for row in rows if row["score"] >= 0.3} == {1.0}
         assert images_page(session, dataset_id, filter="disputed").total == 0
     job = Job(uuid4())
-    result = services.labeller.run(dataset_id, CATS_AND_DOGS, None, job, second=other)
+    result = services.labeller.run(dataset_id, CATS_AND_DOGS, None, job, method=Method(second=other))
     assert result["second"] == other
     assert job.state.images == tuple(ids[:3])  # another question than before
     with services.store.reading() as session:
@@ -322,7 +353,7 @@ def test_two_detectors_are_asked_and_what_one_of_them_alone_sees_is_disputed(
 def test_a_detection_that_waits_for_the_device_ends_when_it_is_stopped(services: Services, dataset_id: int) -> None:
     ids = image_ids(services, dataset_id)
     with services.models.device(Urgency.CLICK):
-        waiting = services.labeller.start(dataset_id, question("detect", "cat."), ids[:1], masks=False)
+        waiting = services.labeller.start(dataset_id, question("detect", "cat."), ids[:1], WHOLE)
         services.jobs.stop(waiting)  # while it waits to load the detector, or to use it
         deadline = time.monotonic() + 60
         while services.jobs.state(waiting).state not in ("stopped", "failed"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.services import Services, opened
-from app.services.labelling import SHORT
+from app.services.labelling import SHORT, WHOLE
 from app.services.questions import question
 from app.services.turns import Urgency
 from engine.grounding import GroundingDetector
@@ -35,7 +35,7 @@ def test_the_next_images_are_looked_at_while_nobody_asks(services: Services, dat
     services.prefetcher.asks = True
     services.prefetcher.opened(ids[0])
     until(lambda: kept(services) == 2)
-    job = services.labeller.start(dataset_id, question("detect", "cat."), ids[1:3], masks=False)
+    job = services.labeller.start(dataset_id, question("detect", "cat."), ids[1:3], WHOLE)
     until(lambda: services.jobs.state(job).state == "done")
     assert kept(services) == 2  # what was made ahead was used
 
