@@ -1,5 +1,6 @@
 """What the next images will need, made while nobody needs the device."""
 
+import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from app.services.models import Models
 from app.services.outlining import Outliner
 from app.services.turns import NoLongerWanted, Urgency
 from common.images import ImageRefused, ImageRGB, read_indexed
+
+_log = logging.getLogger(__name__)
 
 AHEAD = 2
 """Images after the open one."""
@@ -78,8 +81,8 @@ class Prefetcher:
                     self._prepare(following, image_id)
             except (NoLongerWanted, ImageRefused):
                 continue
-            except Exception as error:  # it comes again, and is told, when somebody asks about that image
-                explain(error)
+            except Exception as error:  # it comes again, and is told on the page, when somebody asks about that image
+                _log.warning("Looking at the images after image %d failed: %s", image_id, explain(error))
 
     def _next_wish(self, done: int | None) -> int | None:
         """The open image, once it has been open for a moment; None at the end."""
