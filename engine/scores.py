@@ -9,8 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
+from torchvision.ops import box_convert, box_iou
 
 from engine.prompts import Span
+
+CONFIRMED_IOU = 0.6
+"""Boxes of two looks at one picture that overlap so much are around one object."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,11 @@ class Candidates:
     scores: torch.Tensor
     labels: torch.Tensor
     phrases: torch.Tensor
+
+    def above(self, threshold: float) -> "Candidates":
+        """Those that reach a threshold."""
+        kept = self.scores >= threshold
+        return Candidates(self.boxes[kept], self.scores[kept], self.labels[kept], self.phrases[kept])
 
 
 def phrase_scores(logits: torch.Tensor, spans: Sequence[Span]) -> torch.Tensor:
@@ -104,6 +114,24 @@ def merged(parts: Sequence[Candidates], top_k: int) -> Candidates:
         torch.cat([part.labels for part in parts])[order],
         torch.cat([part.phrases for part in parts])[order],
     )
+
+
+def confirmed(first: Candidates, second: Candidates) -> Candidates:
+    """The first candidates that a second look confirms, best first, by the geometric mean of both scores.
+
+    It confirms one by a box of the same label that overlaps it by `CONFIRMED_IOU`; the best such score counts.
+    """
+    overlaps = box_iou(_corners(first.boxes), _corners(second.boxes))  # (N, M), the same in any units of either axis
+    same = (overlaps >= CONFIRMED_IOU) & (first.labels[:, None] == second.labels)
+    again = F.pad(second.scores * same, (0, 1)).amax(dim=1)  # (N,), 0 where none confirms it
+    values, order = (first.scores * again).sqrt().sort(descending=True, stable=True)
+    order = order[values > 0]
+    return Candidates(first.boxes[order], values[values > 0], first.labels[order], first.phrases[order])
+
+
+def _corners(boxes: torch.Tensor) -> torch.Tensor:
+    corners: torch.Tensor = box_convert(boxes.float(), "cxcywh", "xyxy")
+    return corners.clamp(0, 1)  # what reaches out of the picture is not shown
 
 
 def pixel_boxes(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 import numpy as np
@@ -28,6 +28,8 @@ from common.masks import Rle, encode_mask
 
 if TYPE_CHECKING:
     import supervision as sv
+
+    from engine.grounding import GroundingDetector
 
 MASKED = 60
 """At most so many detections of an image get a mask, the best first: each costs time."""
@@ -158,7 +160,7 @@ class Labeller:
         """The detector's name, and what it finds on each image; without an image nobody is asked."""
         if not images:
             return "", []
-        detector = self._models.detector()
+        detector = cast("GroundingDetector", self._models.detector())
         found = answers(detector, images, asked)
         return detector.name, [
             self._with_masks(image, detections, masks) for image, detections in zip(images, found, strict=True)

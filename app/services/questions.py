@@ -18,7 +18,9 @@ from engine.ontology import Category, Ontology
 if TYPE_CHECKING:
     import supervision as sv
 
-    from engine.detector import Caption, Detector
+    from engine.detector import Caption
+    from engine.grounding import GroundingDetector
+    from engine.tiles import TiledDetector
 
 Task = Literal["detect", "ground", "refer"]
 
@@ -89,15 +91,20 @@ def adopted(session: Session, dataset: DatasetSummary, asked: Question) -> tuple
     return asked, tuple(row.id for row in ensure_categories(session, dataset.id, [(name, ()) for name in meant]))
 
 
-def answers(detector: "Detector", images: Sequence[ImageRGB], asked: Question) -> "list[sv.Detections]":
-    """What the detector finds on each image; `class_id` is an index into the question's categories."""
+def answers(
+    detector: "GroundingDetector | TiledDetector", images: Sequence[ImageRGB], asked: Question
+) -> "list[sv.Detections]":
+    """What the detector finds on each image; `class_id` is an index into the question's categories.
+
+    Names that take several prompts stand against each other in a second pass.
+    """
     from engine.doubles import without_doubles
 
     count = len(images)
     if asked.task == "refer":
         return detector.refer(images, [asked.text] * count, threshold=MEANT)
     if asked.caption is None:
-        found = detector.detect(images, asked.ontology, threshold=FLOOR, top_k=TOP_K)
+        found = detector.detect(images, asked.ontology, threshold=FLOOR, top_k=TOP_K, second_pass=True)
     else:
         grounded = detector.ground(images, [asked.caption] * count, threshold=FLOOR, top_k=TOP_K)
         found = [_owned(each, asked.owners) for each in grounded]
