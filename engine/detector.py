@@ -109,9 +109,19 @@ class BatchDetector(Detector, Protocol):
         """Let go of all that is kept, and take as little memory as it can from now on."""
 
     def detect(
-        self, images: Sequence[AnyPicture], ontology: Ontology, *, threshold: float = 0.3, top_k: int = 300
+        self,
+        images: Sequence[AnyPicture],
+        ontology: Ontology,
+        *,
+        threshold: float = 0.3,
+        top_k: int = 300,
+        second_pass: bool = False,
     ) -> list[sv.Detections]:
-        """As `Detector.detect`; boxes are in pixels of the original."""
+        """As `Detector.detect`; boxes are in pixels of the original.
+
+        With a second pass, names that were asked in several prompts stand against each other; it changes nothing for a
+        detector whose names never do.
+        """
 
     def ground(
         self,

@@ -21,6 +21,7 @@ from engine.prompts import MAX_TOKENS, PackedPrompt, Prompt, Span, encode, fitti
 
 TOP_K = 300  # pairs of query and label that the published protocols keep
 _ONTOLOGIES_KEPT = 8
+_ASKED_AGAIN = 0.05  # score from which on a name takes part in a second pass, whatever is kept in the end
 
 
 class GroundingDetector:
@@ -120,8 +121,9 @@ class GroundingDetector:
 
         Categories that do not fit into one prompt are asked for in several; the `top_k` best are taken over all. Names
         of different prompts never stood against each other, so that one may be said of a thing whose own name is in
-        another prompt: a second pass asks once more for those that were found, as many as fit into one prompt, and
-        its answer counts. Published protocols know no such pass. No NMS is applied (`engine.doubles`).
+        another prompt: a second pass asks once more for those that were found, the likeliest first, as many as fit into
+        one prompt. What it says, too, stays, with the geometric mean of both scores. Published protocols know no such
+        pass. No NMS is applied (`engine.doubles`).
 
         Args:
             images: each (H, W, 3) uint8 RGB, upright, of any size.
@@ -136,15 +138,15 @@ class GroundingDetector:
         check_request(images, threshold)
         packs = self._packed(ontology)
         phrases = [phrase for packed in packs for phrase in packed.phrases]
+        twice = second_pass and len(packs) > 1
         found: list[sv.Detections | None] = [None] * len(images)
         for group in self._groups(images):
             seen = self._see([images[index] for index in group])
-            parts = self._candidates(seen, packs, threshold, top_k)
+            parts = self._candidates(seen, packs, min(threshold, _ASKED_AGAIN) if twice else threshold, top_k)
             for row, (index, candidates) in enumerate(zip(group, parts, strict=True)):
-                if second_pass and len(packs) > 1:
-                    found[index] = self._again(seen.only(row), ontology, candidates, threshold, top_k)
-                else:
-                    found[index] = scores.as_detections(candidates, images[index], ontology.names, phrases)
+                if twice and len(candidates.labels):
+                    candidates = self._again(seen.only(row), ontology, candidates, top_k).above(threshold)
+                found[index] = scores.as_detections(candidates, images[index], ontology.names, phrases)
         return [result for result in found if result is not None]
 
     def ground(
@@ -231,16 +233,12 @@ class GroundingDetector:
             first_phrase += len(packed.phrases)
         return [scores.merged(part, top_k) for part in parts]
 
-    def _again(
-        self, seen: Seen, ontology: Ontology, first: scores.Candidates, threshold: float, top_k: int
-    ) -> sv.Detections:
-        """What one prompt of the categories found says, the likeliest first until it is full."""
-        if not len(first.labels):
-            return scores.as_detections(first, seen.pictures[0], ontology.names, ())
+    def _again(self, seen: Seen, ontology: Ontology, first: scores.Candidates, top_k: int) -> scores.Candidates:
+        """What one prompt of the categories found confirms, the likeliest of them until it is full."""
         likeliest = dict.fromkeys(first.labels.tolist())  # by the best score of each
         packed = fitting(ontology, likeliest, self.tokenizer, self._max_tokens, self._block_tokens)
-        (found,) = self._candidates(seen, [packed], threshold, top_k)
-        return scores.as_detections(found, seen.pictures[0], ontology.names, packed.phrases)
+        (second,) = self._candidates(seen, [packed], _ASKED_AGAIN, top_k)
+        return scores.confirmed(first, second)
 
     def _packed(self, ontology: Ontology) -> list[PackedPrompt]:
         """The prompts of an ontology; those of the last few are kept, as thousands of names take a while to read."""

@@ -81,10 +81,19 @@ class RecoveringDetector:
         self.inner.spare_memory()
 
     def detect(
-        self, images: Sequence[AnyPicture], ontology: Ontology, *, threshold: float = 0.3, top_k: int = 300
+        self,
+        images: Sequence[AnyPicture],
+        ontology: Ontology,
+        *,
+        threshold: float = 0.3,
+        top_k: int = 300,
+        second_pass: bool = False,
     ) -> list[sv.Detections]:
         """As `Detector.detect`."""
-        return self._answers(images, lambda part: self.inner.detect(part, ontology, threshold=threshold, top_k=top_k))
+        return self._answers(
+            images,
+            lambda part: self.inner.detect(part, ontology, threshold=threshold, top_k=top_k, second_pass=second_pass),
+        )
 
     def ground(
         self,

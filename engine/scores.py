@@ -6,18 +6,21 @@ tells why transformers' own post-processing is not used.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 import supervision as sv
 import torch
 import torch.nn.functional as F
+from torchvision.ops import box_convert, box_iou
 
 from engine.preprocessing import AnyPicture
 from engine.prompts import Span
 
 _MASK_FROM = 0.5  # probability of a pixel
+CONFIRMED_IOU = 0.6
+"""Boxes of two looks at one picture that overlap so much are around one object."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class Candidates:
         """The same in main memory."""
         masks = None if self.masks is None else self.masks.cpu()
         return type(self)(self.boxes.cpu(), self.scores.cpu(), self.labels.cpu(), self.phrases.cpu(), masks)
+
+    def above(self, threshold: float) -> "Candidates":
+        """Those that reach a threshold."""
+        return self.take((self.scores >= threshold).nonzero()[:, 0])
 
 
 def phrase_scores(logits: torch.Tensor, spans: Sequence[Span]) -> torch.Tensor:
@@ -128,6 +135,23 @@ def merged(parts: Sequence[Candidates], top_k: int) -> Candidates:
         torch.cat(masks) if masks else None,
     )
     return together.take(together.scores.argsort(descending=True, stable=True)[:top_k])
+
+
+def confirmed(first: Candidates, second: Candidates) -> Candidates:
+    """The first candidates that a second look confirms, best first, by the geometric mean of both scores.
+
+    It confirms one by a box of the same label that overlaps it by `CONFIRMED_IOU`; the best such score counts.
+    """
+    overlaps = box_iou(_corners(first.boxes), _corners(second.boxes))  # (N, M), the same in any units of either axis
+    same = (overlaps >= CONFIRMED_IOU) & (first.labels[:, None] == second.labels)
+    again = F.pad(second.scores * same, (0, 1)).amax(dim=1)  # (N,), 0 where none confirms it
+    values, order = (first.scores * again).sqrt().sort(descending=True, stable=True)
+    return replace(first.take(order[values > 0]), scores=values[values > 0])
+
+
+def _corners(boxes: torch.Tensor) -> torch.Tensor:
+    corners: torch.Tensor = box_convert(boxes.float(), "cxcywh", "xyxy")
+    return corners.clamp(0, 1)  # what reaches out of the picture is not shown
 
 
 def pixel_boxes(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:

@@ -96,16 +96,22 @@ class TiledDetector:
         self._detector.spare_memory()
 
     def detect(
-        self, images: Sequence[AnyPicture], ontology: Ontology, *, threshold: float = 0.3, top_k: int = 300
+        self,
+        images: Sequence[AnyPicture],
+        ontology: Ontology,
+        *,
+        threshold: float = 0.3,
+        top_k: int = 300,
+        second_pass: bool = False,
     ) -> list[sv.Detections]:
-        """As `Detector.detect`; `top_k` is of a look, so that a large picture may have many times as many boxes.
+        """As `GroundingDetector.detect`; `top_k` is of a look: a large picture may have many times as many boxes.
 
         Raises:
             PromptError: a category that the detector cannot read.
         """
 
         def look(parts: Sequence[Picture]) -> list[sv.Detections]:
-            return self._detector.detect(parts, ontology, threshold=threshold, top_k=top_k)
+            return self._detector.detect(parts, ontology, threshold=threshold, top_k=top_k, second_pass=second_pass)
 
         return [self._merged(image, look) for image in images]
 

@@ -20,6 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
         "starter-tuning": _tuning,
         "engine": _engine,
         "tiles": _tiles,
+        "vocabulary": _vocabulary,
     }
     return benchmarks[arguments.name](arguments)
 
@@ -88,6 +89,15 @@ def _tiles(arguments: argparse.Namespace) -> int:
         arguments.detector, arguments.seed, arguments.images or 12, threshold, arguments.tiles or None
     )
     return _answer(arguments, tiles.run(benchmark, say), _print_rows)
+
+
+def _vocabulary(arguments: argparse.Namespace) -> int:
+    from app.services.evaluation_document import COMMON_THRESHOLD
+    from training.benchmarks import vocabulary
+
+    threshold = COMMON_THRESHOLD if arguments.threshold is None else arguments.threshold
+    benchmark = vocabulary.VocabularyBenchmark(arguments.detector, arguments.seed, arguments.images or 100, threshold)
+    return _answer(arguments, vocabulary.run(benchmark, say), _print_rows)
 
 
 def _answer(arguments: argparse.Namespace, document: dict[str, Any], show: Callable[[dict[str, Any]], None]) -> int:

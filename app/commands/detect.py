@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     import supervision as sv
 
     from app.services.models import Models
-    from engine.detector import Detector
+    from engine.detector import BatchDetector
+    from engine.tiles import TiledDetector
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Detect on each image; a broken one is named and skipped, and makes the exit code 1."""
     with opened(arguments.workspace, arguments.database, arguments.detector, arguments.segmenter) as services:
         from engine.ontology import Ontology
-        from engine.tiles import TiledDetector
 
         if arguments.task == "detect":
             Ontology.from_prompt(arguments.prompt)  # a bad prompt is told before any weights are loaded
@@ -41,10 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
                 say(str(refused))
                 failed += 1
                 continue
-            looking: Detector = detector
-            if arguments.tiles is not None:
-                bar = ProgressBar(f"tiles of {path.name!r}")
-                looking = TiledDetector(detector, arguments.tiles or None, progress=bar)
+            looking = detector if arguments.tiles is None else tiled(detector, arguments.tiles, path)
             found = find(looking, image, arguments.prompt, arguments.task, arguments.threshold)
             if arguments.masks and len(found) and found.mask is None:
                 found = with_masks(services.models, image, found)
@@ -62,7 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def find(detector: "Detector", image: ImageRGB, prompt: str, task: str, threshold: float) -> "sv.Detections":
+def tiled(detector: "BatchDetector", tile_px: int, path: Path) -> "TiledDetector":
+    """The detector that looks at an image in tiles and says how far it is; 0: tiles that suit the detector."""
+    from engine.tiles import TiledDetector
+
+    return TiledDetector(detector, tile_px or None, progress=ProgressBar(f"tiles of {path.name!r}"))
+
+
+def find(detector: "BatchDetector", image: ImageRGB, prompt: str, task: str, threshold: float) -> "sv.Detections":
     """The detections of one image for one of the three tasks."""
     from engine.doubles import without_doubles
     from engine.ontology import Ontology
@@ -71,7 +75,8 @@ def find(detector: "Detector", image: ImageRGB, prompt: str, task: str, threshol
         return detector.ground([image], [prompt], threshold=threshold)[0]
     if task == "refer":
         return detector.refer([image], [prompt], threshold=threshold)[0]
-    return without_doubles(detector.detect([image], Ontology.from_prompt(prompt), threshold=threshold)[0])
+    (found,) = detector.detect([image], Ontology.from_prompt(prompt), threshold=threshold, second_pass=True)
+    return without_doubles(found)
 
 
 def with_masks(models: "Models", image: ImageRGB, found: "sv.Detections") -> "sv.Detections":

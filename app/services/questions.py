@@ -90,14 +90,17 @@ def adopted(session: Session, dataset: DatasetSummary, asked: Question) -> tuple
 
 
 def answers(detector: "BatchDetector", images: "Sequence[AnyPicture]", asked: Question) -> "list[sv.Detections]":
-    """What the detector finds on each image; `class_id` is an index into the question's categories."""
+    """What the detector finds on each image; `class_id` is an index into the question's categories.
+
+    Names that take several prompts stand against each other in a second pass.
+    """
     from engine.doubles import without_doubles
 
     count = len(images)
     if asked.task == "refer":
         return detector.refer(images, [asked.text] * count, threshold=MEANT)
     if asked.caption is None:
-        found = detector.detect(images, asked.ontology, threshold=FLOOR, top_k=TOP_K)
+        found = detector.detect(images, asked.ontology, threshold=FLOOR, top_k=TOP_K, second_pass=True)
     else:
         grounded = detector.ground(images, [asked.caption] * count, threshold=FLOOR, top_k=TOP_K)
         found = [_owned(each, asked.owners) for each in grounded]

@@ -124,7 +124,13 @@ class PhraseDetector:
             torch.cuda.empty_cache()
 
     def detect(
-        self, images: Sequence[AnyPicture], ontology: Ontology, *, threshold: float = 0.3, top_k: int = TOP_K
+        self,
+        images: Sequence[AnyPicture],
+        ontology: Ontology,
+        *,
+        threshold: float = 0.3,
+        top_k: int = TOP_K,
+        second_pass: bool = False,
     ) -> list[sv.Detections]:
         """The objects of each category on each picture, best first.
 
@@ -133,6 +139,7 @@ class PhraseDetector:
             ontology: what to look for; `class_id` is an index into its categories.
             threshold: the lowest score kept, 0 to 1.
             top_k: at most so many boxes a picture.
+            second_pass: without effect, as a name's score does not depend on the other names.
 
         Raises:
             PromptError: a category that the detector cannot read, by name.

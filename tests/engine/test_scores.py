@@ -3,7 +3,16 @@ import math
 import pytest
 import torch
 
-from engine.scores import candidates, category_scores, expression_scores, merged, phrase_scores, pixel_boxes
+from engine.scores import (
+    Candidates,
+    candidates,
+    category_scores,
+    confirmed,
+    expression_scores,
+    merged,
+    phrase_scores,
+    pixel_boxes,
+)
 
 
 def logit(probability: float) -> float:
@@ -81,3 +90,22 @@ def test_boxes_become_pixels_clipped_to_the_picture() -> None:
         pytest.approx([80, 30, 120, 70]),
         pytest.approx([0, 75, 50, 100]),
     ]
+
+
+def test_a_second_look_confirms_by_label_and_place_and_the_geometric_mean_counts() -> None:
+    def rows_of(*rows: tuple[float, float, int]) -> Candidates:
+        """Boxes half the picture wide with their left edge at x; score; label."""
+        boxes = torch.tensor([[x + 0.25, 0.5, 0.5, 1.0] for x, _, _ in rows]).reshape(-1, 4)
+        labels = torch.tensor([label for _, _, label in rows], dtype=torch.int64)
+        return Candidates(boxes, torch.tensor([score for _, score, _ in rows]), labels, labels + 7)
+
+    first = rows_of((0.0, 0.9, 1), (0.5, 0.8, 1), (0.0, 0.5, 2), (0.0, 0.4, 3))
+    # The first is confirmed twice; the second too far away (they overlap by a third); the third by another label.
+    second = rows_of((0.05, 0.4, 1), (0.0, 0.1, 1), (0.25, 0.9, 1), (0.0, 0.9, 3))
+    found = confirmed(first, second)
+    assert found.labels.tolist() == [1, 3]
+    assert found.phrases.tolist() == [8, 10]
+    torch.testing.assert_close(found.scores, torch.tensor([0.36, 0.36]).sqrt())
+    torch.testing.assert_close(found.boxes, first.boxes[[0, 3]])
+    assert len(confirmed(first, rows_of()).scores) == 0
+    assert found.above(0.61).labels.tolist() == []
