@@ -177,7 +177,7 @@ def as_detections(found: Candidates, image: AnyPicture, names: Sequence[str], ph
         xyxy=pixel_boxes(found.boxes, *image.shape[:2]).numpy(),
         confidence=found.scores.numpy(),
         class_id=found.labels.numpy(),
-        mask=None if found.masks is None else _pixel_masks(found.masks, *image.shape[:2]).numpy(),
+        mask=None if found.masks is None else _pixel_masks(found.masks, *image.shape[:2]),
         data={
             "class_name": np.array([names[label] for label in found.labels.tolist()], dtype=object),
             "phrase": np.array([phrases[phrase] for phrase in found.phrases.tolist()], dtype=object),
@@ -185,9 +185,10 @@ def as_detections(found: Candidates, image: AnyPicture, names: Sequence[str], ph
     )
 
 
-def _pixel_masks(masks: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Probabilities (N, h, w) as masks (N, height, width) bool, one at a time to save memory."""
-    drawn = torch.zeros(len(masks), height, width, dtype=torch.bool)
-    for row, mask in enumerate(masks):
-        drawn[row] = F.interpolate(mask[None, None], (height, width), mode="bilinear")[0, 0] > _MASK_FROM
-    return drawn
+def _pixel_masks(masks: torch.Tensor, height: int, width: int) -> sv.CompactMask:
+    """Probabilities (N, h, w) as N masks of the picture; unpacked, hundreds of a large one would take gigabytes."""
+    drawn = [sv.CompactMask([], np.zeros((0, 2), np.int32), np.zeros((0, 2), np.int32), (height, width))]
+    for mask in masks:
+        dense = (F.interpolate(mask[None, None], (height, width), mode="bilinear")[0] > _MASK_FROM).numpy()
+        drawn.append(sv.CompactMask.from_dense(dense, sv.mask_to_xyxy(dense), (height, width)))
+    return sv.CompactMask.merge(drawn)

@@ -177,5 +177,7 @@ def tiles(height: int, width: int, tile_px: int, overlap_px: int) -> Boxes:
 
 
 def _moved(found: sv.Detections, part: Boxes) -> sv.Detections:
+    """The finds of a part, in pixels of the picture; without masks, which end at its edges."""
+    found.mask = None
     found.xyxy = sv.move_boxes(found.xyxy, part[:2].astype(np.int64)).astype(np.float32)
     return found
