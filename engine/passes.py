@@ -72,6 +72,7 @@ class Passes:
         self.network = GroundingNetwork(model, switches)
         self._model, self._preprocessing, self._device = model, preprocessing, device
         self._precision, self._together = precision, together
+        keep_bytes = keep_bytes if self.network.switches.keep_features else 0
         self._prompts: Kept[tuple[int, ...], Text] = Kept(keep_bytes // _PROMPTS_SHARE)
         self._pictures: Kept[bytes, Image] = Kept(keep_bytes - keep_bytes // _PROMPTS_SHARE)
 
