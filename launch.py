@@ -288,7 +288,7 @@ def _scenes_options(sub: argparse.ArgumentParser) -> None:
 
 
 def _bench_options(sub: argparse.ArgumentParser) -> None:
-    names = ("training", "ablations", "starter", "starter-tuning", "engine")
+    names = ("training", "ablations", "starter", "starter-tuning", "engine", "precision")
     sub.add_argument("name", nargs="?", choices=names, default="training", metavar="NAME", help=" or ".join(names))
     sub.add_argument(
         "--steps", type=_positive, metavar="N", help="of each detector that learns (200; starter-tuning: as train)"
@@ -308,13 +308,13 @@ def _bench_options(sub: argparse.ArgumentParser) -> None:
         help="of ablations (ablations.jsonl) and starter-tuning (none): runs that are done, and not done again",
     )
     sub.add_argument(
-        "--images", type=_positive, default=1200, metavar="N", help="starter: scenes to find things in (1200)"
+        "--images", type=_positive, default=1200, metavar="N", help="starter, precision: scenes to look at (1200)"
     )
     sub.add_argument(
         "--detector",
         default="starter",
         metavar="NAME",
-        help="of starter and starter-tuning: what is measured (starter)",
+        help="of starter, starter-tuning and precision: what is measured (starter)",
     )
     sub.add_argument("--segmenter", default="starter", metavar="NAME", help="starter: what draws the masks (starter)")
     sub.add_argument("--repeats", type=_positive, default=3, metavar="N", help="engine: of each time (3)")

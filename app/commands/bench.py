@@ -19,6 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
         "starter": _starter,
         "starter-tuning": _tuning,
         "engine": _engine,
+        "precision": _precision,
     }
     return benchmarks[arguments.name](arguments)
 
@@ -73,6 +74,13 @@ def _engine(arguments: argparse.Namespace) -> int:
     from engine.benchmarks import report
 
     return _answer(arguments, report.run(arguments.repeats, say), _print_rows)
+
+
+def _precision(arguments: argparse.Namespace) -> int:
+    from training.benchmarks import precision
+
+    document = precision.run(arguments.detector, arguments.seed, arguments.images, say)
+    return _answer(arguments, document, _print_rows)
 
 
 def _answer(arguments: argparse.Namespace, document: dict[str, Any], show: Callable[[dict[str, Any]], None]) -> int:

@@ -1,7 +1,7 @@
 """Multi-scale deformable attention (Zhu et al., arXiv:2010.04159, equation 3), sampled in one of several equal ways."""
 
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 Shapes = tuple[tuple[int, int], ...]  # height and width of each feature level
 Sampler = Callable[[Tensor, Tensor, Tensor, Shapes], Tensor]
 
+_KERNELS: dict[torch.device, Sampler | None] = {}  # by device, once it was tried there
 _QUERIES_AT_ONCE = 4096  # of a weighted bag: its rows and weights take 64 numbers a query and head
 
 
@@ -36,7 +37,9 @@ def deformable_attention(
     batch, count, _ = queries.shape
     heads, levels, points = module.n_heads, module.n_levels, module.n_points
     offsets = module.sampling_offsets(queries).float().view(batch, count, heads, levels, points, 2)
-    weights = module.attention_weights(queries).view(batch, count, heads, levels * points).softmax(-1)
+    weights = (
+        module.attention_weights(queries).view(batch, count, heads, levels * points).softmax(-1, dtype=torch.float32)
+    )
     places = _places(offsets, references, shapes)
     cells = module.value_proj(values).view(batch, -1, heads, module.d_model // heads)
     taken = sampler(cells, places, weights.view(batch, count, heads, levels, points), shapes)
@@ -95,19 +98,22 @@ def kernel_or(otherwise: Sampler) -> Sampler:
     """The Triton kernel (`engine.network.kernel`) for tensors on a GPU that runs it, for others another sampler."""
 
     def samples(cells: Tensor, places: Tensor, weights: Tensor, shapes: Shapes) -> Tensor:
-        kernel = _kernel(cells.device) if cells.is_cuda else None
+        kernel = kernel_on(cells.device) if cells.is_cuda else None
         return (kernel or otherwise)(cells, places, weights, shapes)
 
     return samples
 
 
-@cache
-def _kernel(device: torch.device) -> Sampler | None:
-    try:
-        from engine.network.kernel import agrees, kernel_samples  # not every build of torch brings Triton
-    except ImportError:
-        return None
-    return kernel_samples if agrees(device) else None
+def kernel_on(device: torch.device) -> Sampler | None:
+    """The Triton kernel where Triton is there, builds it and gives right results on the device."""
+    if device not in _KERNELS:
+        try:
+            from engine.network.kernel import agrees, kernel_samples  # not every build of torch brings Triton
+        except ImportError:
+            _KERNELS[device] = None
+        else:
+            _KERNELS[device] = kernel_samples if agrees(device) else None
+    return _KERNELS[device]
 
 
 def _corners(places: Tensor, weights: Tensor, shapes: Shapes) -> tuple[Tensor, Tensor]:
@@ -139,12 +145,18 @@ def _along(first: Tensor, beyond: Tensor, length: Tensor) -> tuple[list[Tensor],
     return indices, shares
 
 
-@lru_cache(maxsize=64)
 def level_sizes(shapes: Shapes, device: torch.device) -> Tensor:
     """Height, width and first row of each level, (L, 3) int32; kept, since a GPU waits for what it is sent."""
+    return _level_sizes(shapes, device) if torch.compiler.is_compiling() else _kept_level_sizes(shapes, device)
+
+
+def _level_sizes(shapes: Shapes, device: torch.device) -> Tensor:
     starts = [0, *accumulate(height * width for height, width in shapes)]
     rows = [(height, width, start) for (height, width), start in zip(shapes, starts, strict=False)]
     return torch.tensor(rows, dtype=torch.int32, device=device)
+
+
+_kept_level_sizes = lru_cache(maxsize=64)(_level_sizes)
 
 
 def _levels(cells: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:

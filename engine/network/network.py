@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers.models.mm_grounding_dino import modeling_mm_grounding_dino as hf
 
 from engine.network.attention import attend
-from engine.network.deformable import Shapes, deformable_attention
+from engine.network.deformable import Shapes, deformable_attention, kernel_on
 from engine.network.grid import Grid, grid_of
 from engine.network.switches import Switches
 
@@ -96,6 +96,7 @@ class GroundingNetwork:
     def __init__(self, model: Any, switches: Switches | None = None) -> None:
         self.model = model
         self.switches = switches or Switches()
+        self._run = torch.compile(self._answer) if self.switches.compiled else self._answer
         self._grids: dict[tuple[Shapes, torch.device], Grid] = {}
 
     @staticmethod
@@ -196,6 +197,11 @@ class GroundingNetwork:
 
     def answer(self, image: Image, text: Text) -> Answer:
         """What the last decoder layer says of these pictures and prompts."""
+        if image.cells.is_cuda:
+            kernel_on(image.cells.device)  # tried before anything is compiled
+        return self._run(image, text)
+
+    def _answer(self, image: Image, text: Text) -> Answer:
         encoded, words = self.encode(image, text)
         references = self.proposals(encoded, words).box_logits.detach().sigmoid()
         *_, last = self.decode(encoded, words, references)

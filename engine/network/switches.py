@@ -16,7 +16,7 @@ FeedForward = Callable[[Any, Any, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Switches:
-    """All on is the fastest; all off does what transformers does.
+    """All on is the fastest, `compiled` apart; all off does what transformers does.
 
     Attributes:
         fuse_through_text: image and text are fused by associativity, see `engine.network.fusion`.
@@ -25,6 +25,8 @@ class Switches:
         feed_in_parts: a CPU puts the cells through the feed-forward layers some after others.
         true_text_length: scores are as long as the prompt instead of padded to the longest that the model reads.
         keep_features: those of the last pictures and prompts are kept where there is room (`engine.passes`).
+        compiled: the answer is compiled by torch.compile, anew for other sizes of picture. It takes minutes, on a CPU a
+            C++ compiler and on a GPU Triton, so it is off unless asked for: for many pictures of one size.
     """
 
     fuse_through_text: bool = True
@@ -33,6 +35,7 @@ class Switches:
     feed_in_parts: bool = True
     true_text_length: bool = True
     keep_features: bool = True
+    compiled: bool = False
 
     @property
     def fuse(self) -> Fuse:

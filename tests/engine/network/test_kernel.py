@@ -82,8 +82,8 @@ def test_tensors_on_a_processor_take_the_other_way() -> None:
 
 def test_without_triton_there_is_no_kernel_and_nothing_breaks() -> None:
     code = (
-        "import sys; sys.modules['triton'] = None; import torch; from engine.network import deformable;"
-        "print(deformable._kernel(torch.device('cpu')))"
+        "import sys; sys.modules['triton'] = None; import torch; from engine.network.deformable import kernel_on;"
+        "print(kernel_on(torch.device('cpu')))"
     )
     assert answer_of("-c", code) == "None"
 

@@ -1,6 +1,7 @@
 """The engine's forward pass against transformers' own, way by way."""
 
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from engine.network.network import GroundingNetwork
 from engine.network.switches import Switches
 from tests.tiny_checkpoint import Backbone, Family, tiny_model, tiny_tokenizer
 
-NAMES = [field.name for field in fields(Switches)]
+NAMES = [field.name for field in fields(Switches) if field.name != "compiled"]
 NONE = Switches(**dict.fromkeys(NAMES, False))
 WAYS = [Switches(), NONE, *(replace(Switches(), **{name: False}) for name in NAMES)]
 
@@ -86,6 +87,22 @@ def test_cells_fed_in_parts_come_out_whole() -> None:
     hook.remove()
     assert parts == [1024, 1024, 452]
     torch.testing.assert_close(fed, feed_forward(layer, layer.activation_fn, cells), rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_compiled_answer_is_the_same_for_one_prompt_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))  # all but the C++ compiler
+    model: Any = tiny_model()
+    for part in (model.model.encoder, model.model.decoder):
+        part.layers = part.layers[:1]
+    pixels = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(7))
+    plain, compiled = GroundingNetwork(model), GroundingNetwork(model, Switches(compiled=True))
+    image = plain.image(pixels)
+    for prompt in ("red cat. car.", "a dog on the left. bird."):
+        text = plain.text(*ids(prompt))
+        expected, found = plain.answer(image, text), compiled.answer(image, text)
+        torch.testing.assert_close(found.logits.sigmoid(), expected.logits.sigmoid(), rtol=0, atol=1e-4)
+        torch.testing.assert_close(found.boxes, expected.boxes, rtol=0, atol=1e-4)
 
 
 class _Adapted(nn.Module):
