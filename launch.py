@@ -299,7 +299,7 @@ def _scenes_options(sub: argparse.ArgumentParser) -> None:
 
 
 def _bench_options(sub: argparse.ArgumentParser) -> None:
-    names = ("training", "ablations", "starter", "starter-tuning", "engine", "tiles", "vocabulary")
+    names = ("training", "ablations", "starter", "starter-tuning", "engine", "tiles", "vocabulary", "precision")
     sub.add_argument("name", nargs="?", choices=names, default="training", metavar="NAME", help=" or ".join(names))
     sub.add_argument(
         "--steps", type=_positive, metavar="N", help="of each detector that learns (200; starter-tuning: as train)"
@@ -322,13 +322,13 @@ def _bench_options(sub: argparse.ArgumentParser) -> None:
         "--images",
         type=_positive,
         metavar="N",
-        help="scenes: of starter (1200), of each kind of tiles (12), of vocabulary (100)",
+        help="scenes: of starter and precision (1200), of each kind of tiles (12), of vocabulary (100)",
     )
     sub.add_argument(
         "--detector",
         default="starter",
         metavar="NAME",
-        help="of starter, starter-tuning, tiles and vocabulary: what is measured (starter)",
+        help="of starter, starter-tuning, tiles, vocabulary and precision: what is measured (starter)",
     )
     sub.add_argument("--segmenter", default="starter", metavar="NAME", help="starter: what draws the masks (starter)")
     sub.add_argument("--repeats", type=_positive, default=3, metavar="N", help="engine: of each time (3)")

@@ -56,7 +56,7 @@ class GroundingDetector:
     ) -> None:
         """Args:
         batch_size: pictures a forward pass, or prompts where there are several; 1 on a CPU and 8 elsewhere when None.
-        precision: of autocast; when None bfloat16 on a CUDA device that has it, else no autocast.
+        precision: of autocast, float32 for none; when None bfloat16 on a CUDA device that has it, else no autocast.
         keep_mb: megabytes of features of the last pictures and prompts, which then answer sooner; 0 where the
             model's weights may change.
         switches: which of several equal ways the network takes.

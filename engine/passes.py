@@ -64,7 +64,7 @@ class Passes:
         model: transformers' own, in eval mode on `device`.
         preprocessing: how it wants its pictures.
         device: where to run.
-        precision: of autocast; None: none.
+        precision: of autocast; None and float32: none.
         together: pictures times prompts of one pass at most, a bound on its memory.
         keep_bytes: of features; 0 where weights may change between two calls.
         switches: which of several equal ways is taken.
@@ -72,6 +72,7 @@ class Passes:
         self.network = GroundingNetwork(model, switches)
         self._model, self._preprocessing, self._device = model, preprocessing, device
         self._precision, self._together = precision, together
+        keep_bytes = keep_bytes if self.network.switches.keep_features else 0
         self._prompts: Kept[tuple[int, ...], Text] = Kept(keep_bytes // _PROMPTS_SHARE)
         self._pictures: Kept[bytes, Image] = Kept(keep_bytes - keep_bytes // _PROMPTS_SHARE)
 
@@ -166,7 +167,7 @@ class Passes:
 
     def _autocast(self) -> AbstractContextManager[object]:
         """Lower precision for the products where it is asked for."""
-        if self._precision is None:
+        if self._precision in (None, torch.float32):
             return nullcontext()
         return torch.autocast(self._device.type, dtype=self._precision)
 

@@ -98,6 +98,7 @@ MODULES_OF = {
     "segment_anything": "segment-anything",
     "faster_coco_eval": "faster-coco-eval",
     "anyio": "starlette",  # starlette's own way to run threads
+    "triton": "torch",  # which brings it where it can, and `engine.network.deformable` does without it elsewhere
 }
 
 

@@ -21,6 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
         "engine": _engine,
         "tiles": _tiles,
         "vocabulary": _vocabulary,
+        "precision": _precision,
     }
     return benchmarks[arguments.name](arguments)
 
@@ -98,6 +99,13 @@ def _vocabulary(arguments: argparse.Namespace) -> int:
     threshold = COMMON_THRESHOLD if arguments.threshold is None else arguments.threshold
     benchmark = vocabulary.VocabularyBenchmark(arguments.detector, arguments.seed, arguments.images or 100, threshold)
     return _answer(arguments, vocabulary.run(benchmark, say), _print_rows)
+
+
+def _precision(arguments: argparse.Namespace) -> int:
+    from training.benchmarks import precision
+
+    document = precision.run(arguments.detector, arguments.seed, arguments.images or 1200, say)
+    return _answer(arguments, document, _print_rows)
 
 
 def _answer(arguments: argparse.Namespace, document: dict[str, Any], show: Callable[[dict[str, Any]], None]) -> int:

@@ -1,6 +1,8 @@
 """Multi-scale deformable attention (Zhu et al., arXiv:2010.04159, equation 3), sampled in one of several equal ways."""
 
 from collections.abc import Callable
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor
 Shapes = tuple[tuple[int, int], ...]  # height and width of each feature level
 Sampler = Callable[[Tensor, Tensor, Tensor, Shapes], Tensor]
 
+_KERNELS: dict[torch.device, Sampler | None] = {}  # by device, once it was tried there
 _QUERIES_AT_ONCE = 4096  # of a weighted bag: its rows and weights take 64 numbers a query and head
 
 
@@ -17,6 +20,8 @@ def deformable_attention(
     module: Any, queries: Tensor, values: Tensor, references: Tensor, shapes: Shapes, sampler: Sampler
 ) -> Tensor:
     """An `MMGroundingDinoMultiscaleDeformableAttention` or its like in Grounding DINO.
+
+    Places are float32 whatever the products run in: bf16 would move them by up to a quarter of a cell in a row of 133.
 
     Args:
         module: the layer.
@@ -31,8 +36,10 @@ def deformable_attention(
     """
     batch, count, _ = queries.shape
     heads, levels, points = module.n_heads, module.n_levels, module.n_points
-    offsets = module.sampling_offsets(queries).view(batch, count, heads, levels, points, 2)
-    weights = module.attention_weights(queries).view(batch, count, heads, levels * points).softmax(-1)
+    offsets = module.sampling_offsets(queries).float().view(batch, count, heads, levels, points, 2)
+    weights = (
+        module.attention_weights(queries).view(batch, count, heads, levels * points).softmax(-1, dtype=torch.float32)
+    )
     places = _places(offsets, references, shapes)
     cells = module.value_proj(values).view(batch, -1, heads, module.d_model // heads)
     taken = sampler(cells, places, weights.view(batch, count, heads, levels, points), shapes)
@@ -87,31 +94,69 @@ def weighted_bags(cells: Tensor, places: Tensor, weights: Tensor, shapes: Shapes
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
+def kernel_or(otherwise: Sampler) -> Sampler:
+    """The Triton kernel (`engine.network.kernel`) for tensors on a GPU that runs it, for others another sampler."""
+
+    def samples(cells: Tensor, places: Tensor, weights: Tensor, shapes: Shapes) -> Tensor:
+        kernel = kernel_on(cells.device) if cells.is_cuda else None
+        return (kernel or otherwise)(cells, places, weights, shapes)
+
+    return samples
+
+
+def kernel_on(device: torch.device) -> Sampler | None:
+    """The Triton kernel where Triton is there, builds it and gives right results on the device."""
+    if device not in _KERNELS:
+        try:
+            from engine.network.kernel import agrees, kernel_samples  # not every build of torch brings Triton
+        except ImportError:
+            _KERNELS[device] = None
+        else:
+            _KERNELS[device] = kernel_samples if agrees(device) else None
+    return _KERNELS[device]
+
+
 def _corners(places: Tensor, weights: Tensor, shapes: Shapes) -> tuple[Tensor, Tensor]:
     """Rows of the cells around each place, and their bilinear shares times the place's weight, 0 outside the picture.
 
     Returns:
-        (B, N, H, L * P * 4) int32 and float.
+        (B, N, H, 4 * L * P) int32 and float.
     """
-    sizes = places.new_tensor([[width, height] for height, width in shapes])[:, None]  # (L, 1, 2)
-    starts = [0]
-    for height, width in shapes[:-1]:
-        starts.append(starts[-1] + height * width)
-    start = torch.tensor(starts, device=places.device, dtype=torch.int32)[:, None]  # (L, 1)
-    wide, high = sizes[..., 0].to(torch.int32), sizes[..., 1].to(torch.int32)
-    x, y = (places * sizes - 0.5).unbind(-1)  # (B, N, H, L, P) in cells, 0 at the first cell's centre
+    high, wide, start = level_sizes(shapes, places.device)[:, None].unbind(-1)  # (L, 1) each
+    x, y = (places * torch.stack([wide, high], -1) - 0.5).unbind(
+        -1
+    )  # (B, N, H, L, P) in cells, 0 at the first's centre
     left, top = x.floor(), y.floor()
-    right_share, low_share = x - left, y - top
-    column, row = left.to(torch.int32), top.to(torch.int32)
+    columns, across = _along(left, x - left, wide)
+    rows, down = _along(top, y - top, high)
+    starts = [row * wide + start for row in rows]
+    heights = [share * weights for share in down]
+    indices = [row + column for row in starts for column in columns]
+    shares = [height * width for height in heights for width in across]
+    return torch.stack(indices, 3).flatten(3), torch.stack(shares, 3).flatten(3)
+
+
+def _along(first: Tensor, beyond: Tensor, length: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Both neighbours along one axis as cells that exist, and their shares, 0 where they don't."""
     indices, shares = [], []
-    for down in (0, 1):
-        for across in (0, 1):
-            here_x, here_y = column + across, row + down
-            inside = (here_x >= 0) & (here_x < wide) & (here_y >= 0) & (here_y < high)
-            share = (right_share if across else 1 - right_share) * (low_share if down else 1 - low_share)
-            shares.append(share * weights * inside)
-            indices.append((here_y * wide + here_x + start) * inside)
-    return torch.stack(indices, -1).flatten(3), torch.stack(shares, -1).flatten(3)
+    for cell, share in ((first.to(torch.int32), 1 - beyond), (first.to(torch.int32) + 1, beyond)):
+        indices.append(cell.clamp(min=0).minimum(length - 1))
+        shares.append(share * ((cell >= 0) & (cell < length)))
+    return indices, shares
+
+
+def level_sizes(shapes: Shapes, device: torch.device) -> Tensor:
+    """Height, width and first row of each level, (L, 3) int32; kept, since a GPU waits for what it is sent."""
+    return _level_sizes(shapes, device) if torch.compiler.is_compiling() else _kept_level_sizes(shapes, device)
+
+
+def _level_sizes(shapes: Shapes, device: torch.device) -> Tensor:
+    starts = [0, *accumulate(height * width for height, width in shapes)]
+    rows = [(height, width, start) for (height, width), start in zip(shapes, starts, strict=False)]
+    return torch.tensor(rows, dtype=torch.int32, device=device)
+
+
+_kept_level_sizes = lru_cache(maxsize=64)(_level_sizes)
 
 
 def _levels(cells: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
@@ -123,5 +168,5 @@ def _places(offsets: Tensor, references: Tensor, shapes: Shapes) -> Tensor:
     references = references[:, :, None, :, None]
     if references.shape[-1] == 4:
         return references[..., :2] + offsets / offsets.shape[-2] * references[..., 2:] * 0.5
-    sizes = torch.tensor([[width, height] for height, width in shapes], dtype=offsets.dtype, device=offsets.device)
-    return references + offsets / sizes[:, None]
+    sizes_wh = level_sizes(shapes, offsets.device)[:, None, :2].flip(-1)  # (L, 1, 2)
+    return references + offsets / sizes_wh

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from transformers.models.mm_grounding_dino import modeling_mm_grounding_dino as hf
 
 from engine.network.attention import attend
-from engine.network.deformable import Shapes, deformable_attention
+from engine.network.deformable import Shapes, deformable_attention, kernel_on
 from engine.network.grid import Grid, grid_of
 from engine.network.switches import Switches
 
@@ -72,7 +73,7 @@ class Answer:
     """What a decoder layer says.
 
     Attributes:
-        logits: (B, Q, T); of padded tokens any number.
+        logits: (B, Q, T), longer where the switches want it; of padded tokens any number.
         boxes: (B, Q, 4) cxcywh in [0, 1].
     """
 
@@ -95,6 +96,7 @@ class GroundingNetwork:
     def __init__(self, model: Any, switches: Switches | None = None) -> None:
         self.model = model
         self.switches = switches or Switches()
+        self._run = torch.compile(self._answer) if self.switches.compiled else self._answer
         self._grids: dict[tuple[Shapes, torch.device], Grid] = {}
 
     @staticmethod
@@ -157,8 +159,9 @@ class GroundingNetwork:
         """The cells that the encoded text is likeliest to mean, best first."""
         body = self.model.model
         cells = body.enc_output_norm(body.enc_output(image.cells.masked_fill(~image.grid.allowed, 0.0)))
-        logits = contrast(body.encoder_output_class_embed, cells, text.features)
-        best = logits.masked_fill(~text.mask[:, None], -torch.inf).max(-1).values  # (B, S)
+        logits = self._logits(body.encoder_output_class_embed, cells, text)
+        real = F.pad(text.mask, (0, logits.shape[-1] - text.mask.shape[-1]))
+        best = logits.masked_fill(~real[:, None], -torch.inf).max(-1).values  # (B, S)
         count = min(self.model.config.num_queries, best.shape[1])
         chosen = torch.topk(best, count, dim=1).indices[..., None]  # (B, Q, 1)
         start = image.grid.proposal_logits.expand(len(cells), -1, -1).gather(1, chosen.expand(-1, -1, 4))
@@ -187,19 +190,30 @@ class GroundingNetwork:
             hidden = self._decoder_layer(layer, hidden, image, text, references)
             normed = decoder.layer_norm(hidden)
             boxes = (box_deltas(self.model.bbox_embed[index], normed) + previous).sigmoid()
-            with torch.autocast(normed.device.type, enabled=False):  # a score's last digits decide between two boxes
-                logits = contrast(self.model.class_embed[index], normed.float(), text.features.float())
-            yield Answer(logits, boxes)
+            yield Answer(self._logits(self.model.class_embed[index], normed, text), boxes)
             refined = box_deltas(self.model.bbox_embed[index], hidden) + torch.logit(references, eps=_LOGIT_EPS)
             previous = torch.logit(refined.sigmoid(), eps=_LOGIT_EPS)
             references = refined.sigmoid().detach()
 
     def answer(self, image: Image, text: Text) -> Answer:
         """What the last decoder layer says of these pictures and prompts."""
+        if image.cells.is_cuda:
+            kernel_on(image.cells.device)  # tried before anything is compiled
+        return self._run(image, text)
+
+    def _answer(self, image: Image, text: Text) -> Answer:
         encoded, words = self.encode(image, text)
         references = self.proposals(encoded, words).box_logits.detach().sigmoid()
         *_, last = self.decode(encoded, words, references)
         return last
+
+    def _logits(self, embed: Any, image: Tensor, text: Text) -> Tensor:
+        """In full precision whatever the rest runs in: a score's last digits decide between two boxes."""
+        with torch.autocast(image.device.type, enabled=False):
+            logits = contrast(embed, image.float(), text.features.float())
+        if self.switches.true_text_length:
+            return logits
+        return F.pad(logits, (0, self.model.config.max_text_len - logits.shape[-1]), value=-torch.inf)
 
     def _grid(self, shapes: Shapes, device: torch.device) -> Grid:
         if (shapes, device) not in self._grids:
@@ -211,14 +225,15 @@ class GroundingNetwork:
         enhancer = layer.text_enhancer_layer
         placed = words + text.position
         words = enhancer.layer_norm_before(words + attend(enhancer.self_attn, placed, placed, words, text.blocks))
-        words = enhancer.layer_norm_after(words + enhancer.fc2(enhancer.activation(enhancer.fc1(words))))
+        words = enhancer.layer_norm_after(words + self.switches.feed_forward(enhancer, enhancer.activation, words))
         deformable = layer.deformable_layer
         centres = image.grid.centres[:, :, None].expand(-1, -1, len(image.grid.shapes), -1)
         moved = deformable_attention(
             deformable.self_attn, cells + image.position, cells, centres, image.grid.shapes, self.switches.sampler
         )
         cells = deformable.self_attn_layer_norm(cells + moved)
-        cells = deformable.final_layer_norm(cells + deformable.fc2(deformable.activation_fn(deformable.fc1(cells))))
+        fed = self.switches.feed_forward(deformable, deformable.activation_fn, cells)
+        cells = deformable.final_layer_norm(cells + fed)
         return cells, words
 
     def _decoder_layer(self, layer: Any, hidden: Tensor, image: Image, text: Text, references: Tensor) -> Tensor:
@@ -238,7 +253,8 @@ class GroundingNetwork:
             self.switches.sampler,
         )
         hidden = layer.encoder_attn_layer_norm(hidden + seen)
-        result: Tensor = layer.final_layer_norm(hidden + layer.fc2(layer.activation_fn(layer.fc1(hidden))))
+        fed = self.switches.feed_forward(layer, layer.activation_fn, hidden)
+        result: Tensor = layer.final_layer_norm(hidden + fed)
         return result
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.grounding import GroundingDetector
+from engine.network.switches import Switches
 from engine.ontology import Ontology
 from engine.passes import Passes
 from engine.preprocessing import Picture, Preprocessing
@@ -81,6 +82,16 @@ def test_another_prompt_on_the_same_picture_skips_the_backbone_and_a_known_promp
     for answer, prompt in zip(answers, (first, second, first), strict=True):
         for one, other in zip(answer, results(fresh, [picture(1)], [prompt]), strict=True):
             torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_nothing_is_kept_where_the_switch_says_so() -> None:
+    model = tiny_model()
+    switches = Switches(keep_features=False)
+    of = Passes(model, SIZES, torch.device("cpu"), precision=None, together=1, keep_bytes=10_000_000, switches=switches)
+    with calls(backbone(model)) as looks, calls(model.model.text_projection) as readings:
+        first, second = (results(of, [picture(1)], prompts()[:1]) for _ in range(2))
+    assert (looks, readings, of.kept_bytes) == ([1, 1], [1, 1], 0)
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
 
 
 def test_a_changed_pixel_is_another_picture() -> None:

@@ -1,17 +1,21 @@
 """The engine's forward pass against transformers' own, way by way."""
 
-from itertools import product
+from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from engine.network.feed_forward import feed_forward, feed_forward_in_parts
 from engine.network.network import GroundingNetwork
 from engine.network.switches import Switches
 from tests.tiny_checkpoint import Backbone, Family, tiny_model, tiny_tokenizer
 
-WAYS = [Switches(fuse_through_text=through, weighted_bags=bags) for through, bags in product((False, True), repeat=2)]
+NAMES = [field.name for field in fields(Switches) if field.name != "compiled"]
+NONE = Switches(**dict.fromkeys(NAMES, False))
+WAYS = [Switches(), NONE, *(replace(Switches(), **{name: False}) for name in NAMES)]
 
 
 def ids(*texts: str) -> tuple[Tensor, Tensor]:
@@ -40,7 +44,7 @@ def test_scores_and_boxes_are_transformers(way: Switches, family: Family, backbo
     network = GroundingNetwork(model, way)
     answer = network.answer(network.image(pixels), network.text(input_ids, mask))
     scores, boxes = theirs(model, pixels, input_ids, mask)
-    torch.testing.assert_close(answer.logits.sigmoid(), scores, rtol=0, atol=1e-4)
+    torch.testing.assert_close(answer.logits.sigmoid()[..., : scores.shape[-1]], scores, rtol=0, atol=1e-4)
     torch.testing.assert_close(answer.boxes, boxes, rtol=0, atol=1e-4)
 
 
@@ -54,8 +58,51 @@ def test_prompts_of_unequal_length_share_a_batch(way: Switches) -> None:
     answer = network.answer(network.image(pixels), network.text(input_ids, mask))
     scores, boxes = theirs(model, pixels, input_ids, mask)
     for image, real in enumerate(mask):
-        torch.testing.assert_close(answer.logits[image][:, real].sigmoid(), scores[image][:, real], rtol=0, atol=1e-4)
+        logits = answer.logits[image][:, : len(real)][:, real]
+        torch.testing.assert_close(logits.sigmoid(), scores[image][:, real], rtol=0, atol=1e-4)
     torch.testing.assert_close(answer.boxes, boxes, rtol=0, atol=1e-4)
+
+
+@torch.no_grad()
+def test_scores_are_as_long_as_the_prompt_or_as_transformers_pads_them() -> None:
+    model = tiny_model()
+    pixels = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(5))
+    input_ids, mask = ids("red cat. car.")
+    for way, length in ((Switches(), input_ids.shape[1]), (replace(Switches(), true_text_length=False), 256)):
+        network = GroundingNetwork(model, way)
+        image, text = network.encode(network.image(pixels), network.text(input_ids, mask))
+        proposals = network.proposals(image, text)
+        *_, last = network.decode(image, text, proposals.box_logits.sigmoid())
+        assert (proposals.logits.shape[-1], last.logits.shape[-1]) == (length, length)
+
+
+@torch.no_grad()
+def test_cells_fed_in_parts_come_out_whole() -> None:
+    model: Any = tiny_model()
+    layer = model.model.encoder.layers[0].deformable_layer
+    cells = torch.randn(2, 2500, 32, generator=torch.Generator().manual_seed(6))
+    parts = []
+    hook = layer.fc1.register_forward_pre_hook(lambda _, inputs: parts.append(inputs[0].shape[1]))
+    fed = feed_forward_in_parts(layer, layer.activation_fn, cells)
+    hook.remove()
+    assert parts == [1024, 1024, 452]
+    torch.testing.assert_close(fed, feed_forward(layer, layer.activation_fn, cells), rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_compiled_answer_is_the_same_for_one_prompt_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))  # all but the C++ compiler
+    model: Any = tiny_model()
+    for part in (model.model.encoder, model.model.decoder):
+        part.layers = part.layers[:1]
+    pixels = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(7))
+    plain, compiled = GroundingNetwork(model), GroundingNetwork(model, Switches(compiled=True))
+    image = plain.image(pixels)
+    for prompt in ("red cat. car.", "a dog on the left. bird."):
+        text = plain.text(*ids(prompt))
+        expected, found = plain.answer(image, text), compiled.answer(image, text)
+        torch.testing.assert_close(found.logits.sigmoid(), expected.logits.sigmoid(), rtol=0, atol=1e-4)
+        torch.testing.assert_close(found.boxes, expected.boxes, rtol=0, atol=1e-4)
 
 
 class _Adapted(nn.Module):
@@ -98,7 +145,8 @@ def test_each_way_has_the_same_gradients() -> None:
         model = tiny_model()
         network = GroundingNetwork(model, way)
         answer = network.answer(network.image(pixels), network.text(input_ids, mask))
-        torch.autograd.backward(answer.logits.square().mean() + answer.boxes.square().sum())
+        logits = answer.logits[..., : input_ids.shape[1]]  # without the infinite ones of padding
+        torch.autograd.backward(logits.square().mean() + answer.boxes.square().sum())
         found.append({name: value.grad for name, value in model.named_parameters() if value.grad is not None})
     for other in found[1:]:
         assert other.keys() == found[0].keys()
