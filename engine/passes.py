@@ -13,6 +13,7 @@ from engine.kept import Kept, key_of
 from engine.network.network import GroundingNetwork, Image, Text
 from engine.network.switches import Switches
 from engine.preprocessing import MIN_EDGE_PX, AnyPicture, Preprocessing
+from engine.products import fast_products
 from engine.prompts import Prompt
 
 _PROMPTS_SHARE = 8  # prompts may take an eighth of what is kept
@@ -108,7 +109,7 @@ class Passes:
     def _answers(self, image: Image, prompts: Sequence[Prompt]) -> Iterator[Result]:
         """The answers to several prompts by one pass: each picture stands in it once for each of them."""
         count = len(image.cells)
-        with self._autocast():
+        with self._autocast(), self._products():
             text = self._text(prompts)
             if len(prompts) > 1:
                 image = replace(image, cells=image.cells.repeat(len(prompts), 1, 1))
@@ -127,7 +128,7 @@ class Passes:
             found = [image for image in (known[key] for key in keys) if image is not None]
         else:
             pixels, _, _ = self._preprocessing.batch(resized)
-            with self._autocast():
+            with self._autocast(), self._products():
                 made = self.network.image(pixels.to(self._device))
             found = [replace(made, cells=made.cells[row : row + 1]) for row in range(len(pictures))]
             for key, image in zip(keys, found, strict=False):
@@ -164,6 +165,10 @@ class Passes:
             attention_mask=torch.ones_like(ids),
         )
         return outputs.logits[..., : ids.shape[1]].float().cpu(), outputs.pred_boxes.float().cpu()
+
+    def _products(self) -> AbstractContextManager[object]:
+        """The faster way to multiply where it is asked for."""
+        return fast_products(self._device) if self.network.switches.fast_products else nullcontext()
 
     def _autocast(self) -> AbstractContextManager[object]:
         """Lower precision for the products where it is asked for."""

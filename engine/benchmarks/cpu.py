@@ -27,7 +27,13 @@ _CATEGORIES = ("cat", "remote control", "red car")
 _OTHERS = ("dog", "umbrella", "blue bird")
 _NAIVE_CHUNK = 40  # names of a prompt, as published evaluations on LVIS ask
 _NAIVE_TRIED = 3  # chunks that are run; the others cost the same
-_SWITCHES = ("fuse_through_text", "weighted_bags", "feed_in_parts", "true_text_length")  # that matter to a processor
+_SWITCHES = (
+    "fuse_through_text",
+    "weighted_bags",
+    "feed_in_parts",
+    "swin_in_parts",
+    "true_text_length",
+)  # that matter to a processor
 
 Say = Callable[[str], None]
 

@@ -15,6 +15,7 @@ _PRODUCTS = {
     torch.ops.aten.bmm.default,
     torch.ops.aten.baddbmm.default,
     torch.ops.aten.convolution.default,
+    torch.ops.mkldnn._linear_pointwise.default,  # see `engine.products`
 }
 
 _Call = tuple[Any, tuple[Any, ...]]

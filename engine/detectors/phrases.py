@@ -21,6 +21,7 @@ from engine.errors import PromptError, quoted
 from engine.kept import Kept, key_of
 from engine.ontology import Category, Ontology
 from engine.preprocessing import AnyPicture, Picture, pixels_of
+from engine.products import fast_products
 
 TOP_K = 300
 _QUESTIONS_KEPT = 8
@@ -259,7 +260,7 @@ class PhraseDetector:
     def _computing(self) -> Iterator[None]:
         """The network to itself."""
         autocast = nullcontext() if self._precision is None else torch.autocast(self.device, dtype=self._precision)
-        with self._lock, torch.no_grad(), autocast:
+        with self._lock, torch.no_grad(), autocast, fast_products(self.network.device):
             yield
 
     def _parts_of(self, question: "_Question") -> list[range]:

@@ -1,6 +1,6 @@
 """Multi-scale deformable attention (Zhu et al., arXiv:2010.04159, equation 3), sampled in one of several equal ways."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any
@@ -13,7 +13,7 @@ Shapes = tuple[tuple[int, int], ...]  # height and width of each feature level
 Sampler = Callable[[Tensor, Tensor, Tensor, Shapes], Tensor]
 
 _KERNELS: dict[torch.device, Sampler | None] = {}  # by device, once it was tried there
-_QUERIES_AT_ONCE = 4096  # of a weighted bag: its rows and weights take 64 numbers a query and head
+_QUERIES_AT_ONCE = 4096  # of a weighted bag: its rows and weights take 16 numbers a corner, query and head
 
 
 def deformable_attention(
@@ -83,13 +83,11 @@ def weighted_bags(cells: Tensor, places: Tensor, weights: Tensor, shapes: Shapes
     parts = []
     for start in range(0, count, _QUERIES_AT_ONCE):
         end = min(start + _QUERIES_AT_ONCE, count)
-        corners, shares = _corners(places[:, start:end], weights[:, start:end], shapes)  # (B, n, H, K)
-        head = torch.arange(heads, device=cells.device, dtype=corners.dtype)
-        image = torch.arange(batch, device=cells.device, dtype=corners.dtype) * (rows * heads)
-        index = corners * heads + head[:, None] + image[:, None, None, None]
-        bags = F.embedding_bag(
-            index.flatten(0, 2), table, mode="sum", per_sample_weights=shares.flatten(0, 2).to(table.dtype)
-        )
+        bags: Tensor | None = None
+        for index, share in _corners(places[:, start:end], weights[:, start:end], rows, shapes):
+            bag = F.embedding_bag(index, table, mode="sum", per_sample_weights=share.to(table.dtype))
+            bags = bag if bags is None else bags + bag
+        assert bags is not None
         parts.append(bags.view(batch, end - start, heads * size))
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
@@ -116,33 +114,46 @@ def kernel_on(device: torch.device) -> Sampler | None:
     return _KERNELS[device]
 
 
-def _corners(places: Tensor, weights: Tensor, shapes: Shapes) -> tuple[Tensor, Tensor]:
-    """Rows of the cells around each place, and their bilinear shares times the place's weight, 0 outside the picture.
+def _corners(places: Tensor, weights: Tensor, rows: int, shapes: Shapes) -> Iterator[tuple[Tensor, Tensor]]:
+    """For each of the four cells around each place its row of the table, and its share: bilinear times the weight.
+
+    A table has a row for each picture, cell and head. All is computed on rows of H * L * P numbers, which a processor
+    does many at once; by levels of a few points it could not. A cell outside the picture has share 0.
+
+    Args:
+        places: (B, N, H, L, P, 2), x and y in [0, 1].
+        weights: (B, N, H, L, P).
+        rows: cells of a picture.
+        shapes: of the L levels.
 
     Returns:
-        (B, N, H, 4 * L * P) int32 and float.
+        (B * N * H, L * P) int32 and float, four times.
     """
-    high, wide, start = level_sizes(shapes, places.device)[:, None].unbind(-1)  # (L, 1) each
-    x, y = (places * torch.stack([wide, high], -1) - 0.5).unbind(
-        -1
-    )  # (B, N, H, L, P) in cells, 0 at the first's centre
-    left, top = x.floor(), y.floor()
-    columns, across = _along(left, x - left, wide)
-    rows, down = _along(top, y - top, high)
-    starts = [row * wide + start for row in rows]
-    heights = [share * weights for share in down]
-    indices = [row + column for row in starts for column in columns]
-    shares = [height * width for height in heights for width in across]
-    return torch.stack(indices, 3).flatten(3), torch.stack(shares, 3).flatten(3)
+    batch, _, heads, levels, points, _ = places.shape
+    sizes = level_sizes(shapes, places.device)
+    high, wide, start = (number.repeat_interleave(points).repeat(heads) for number in sizes.unbind(-1))  # (H * L * P,)
+    head = torch.arange(heads, device=places.device, dtype=torch.int32).repeat_interleave(levels * points)
+    picture = torch.arange(batch, device=places.device, dtype=torch.int32)[:, None, None] * (rows * heads)
+    x, y = places.flatten(2, 4).unbind(-1)  # (B, N, H * L * P)
+    columns, across = _along(x, wide)
+    lines, down = _along(y, high)
+    first = start * heads + head + picture  # (B, 1, H * L * P)
+    starts = [line * (wide * heads) + first for line in lines]
+    steps = [column * heads for column in columns]
+    heights = [share * weights.flatten(2) for share in down]
+    for height, above in zip(heights, starts, strict=True):
+        for width, step in zip(across, steps, strict=True):
+            yield (above + step).view(-1, levels * points), (height * width).view(-1, levels * points)
 
 
-def _along(first: Tensor, beyond: Tensor, length: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """Both neighbours along one axis as cells that exist, and their shares, 0 where they don't."""
-    indices, shares = [], []
-    for cell, share in ((first.to(torch.int32), 1 - beyond), (first.to(torch.int32) + 1, beyond)):
-        indices.append(cell.clamp(min=0).minimum(length - 1))
-        shares.append(share * ((cell >= 0) & (cell < length)))
-    return indices, shares
+def _along(places: Tensor, length: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Of places in [0, 1] along one axis both neighbours as cells that exist, and their shares, 0 where they don't."""
+    inner = places * length - 0.5  # in cells, 0 at the first's centre
+    first = inner.floor()
+    beyond, last = inner - first, length - 1
+    cell = first.to(torch.int32)
+    shares = [(1 - beyond) * ((cell >= 0) & (cell <= last)), beyond * ((cell >= -1) & (cell < last))]
+    return [cell.clamp(min=0).minimum(last), (cell + 1).clamp(min=0).minimum(last)], shares
 
 
 def level_sizes(shapes: Shapes, device: torch.device) -> Tensor:
@@ -165,8 +176,12 @@ def _levels(cells: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
 
 
 def _places(offsets: Tensor, references: Tensor, shapes: Shapes) -> Tensor:
-    references = references[:, :, None, :, None]
+    points = offsets.shape[-2]
     if references.shape[-1] == 4:
-        return references[..., :2] + offsets / offsets.shape[-2] * references[..., 2:] * 0.5
-    sizes_wh = level_sizes(shapes, offsets.device)[:, None, :2].flip(-1)  # (L, 1, 2)
-    return references + offsets / sizes_wh
+        references = references[:, :, None, :, None]
+        return references[..., :2] + offsets / points * references[..., 2:] * 0.5
+    sizes_wh = level_sizes(shapes, offsets.device)[:, None, :2].flip(-1).expand(-1, points, -1)  # (L, P, 2)
+    centres = references[:, :, None, :, None].expand(-1, -1, -1, len(shapes), points, -1)
+    # Rows of L * P * 2 numbers: a processor does many at once.
+    moved = offsets.flatten(3) / sizes_wh.flatten() + centres.flatten(3)
+    return moved.view(offsets.shape)

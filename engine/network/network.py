@@ -127,7 +127,7 @@ class GroundingNetwork:
             pixels: (B, 3, H, W), normalised, without padding.
         """
         body = self.model.model
-        levels = list(body.backbone.conv_encoder.model(pixels).feature_maps)
+        levels = self.switches.feature_maps(body.backbone.conv_encoder.model, pixels)
         maps = [project(level) for project, level in zip(body.input_proj_vision, levels, strict=False)]
         for project in body.input_proj_vision[len(levels) :]:
             maps.append(project(levels[-1] if len(maps) == len(levels) else maps[-1]))

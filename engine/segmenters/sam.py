@@ -17,6 +17,7 @@ from engine.errors import CheckpointRefused, WeightsMissing
 from engine.kept import Kept, key_of
 from engine.preprocessing import Picture
 from engine.pretrained import first_line
+from engine.products import fast_products
 from engine.segmenters.base import EMBEDDINGS_BYTES, MaskPrompts, Masks, Points, masks_at_once
 from engine.segmenters.sam_weights import build_sam
 
@@ -49,7 +50,8 @@ class Sam:
         """Look at a picture, (H, W, 3) uint8 RGB."""
         known = self._kept.get(key_of(image))
         if known is None:
-            self._predictor.set_image(image)
+            with fast_products(self.network.device):
+                self._predictor.set_image(image)
             features = self._predictor.features
             size = features.numel() * features.element_size()
             self._kept.put(key_of(image), (features, self._predictor.input_size), size)
@@ -80,7 +82,8 @@ class Sam:
         if prompts.points_xy is not None:
             points = to_input.apply_coords_torch(torch.from_numpy(prompts.points_xy), size_hw).to(self.network.device)
             labels = torch.as_tensor(prompts.point_labels, dtype=torch.int, device=self.network.device)
-        masks, scores, _ = self._predictor.predict_torch(points, labels, boxes, multimask_output=prompts.ambiguous)
+        with fast_products(self.network.device):
+            masks, scores, _ = self._predictor.predict_torch(points, labels, boxes, multimask_output=prompts.ambiguous)
         best: Masks = masks[torch.arange(len(masks)), scores.argmax(dim=1)].cpu().numpy()  # (n, H, W)
         return best
 

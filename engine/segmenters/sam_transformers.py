@@ -16,6 +16,7 @@ from engine.hub import find_folder
 from engine.kept import Kept, key_of
 from engine.preprocessing import Picture
 from engine.pretrained import load_pretrained
+from engine.products import fast_products
 from engine.segmenters.base import EMBEDDINGS_BYTES, MaskPrompts, Masks, Points, masks_at_once
 
 _MODELS = {"sam": SamModel, "sam2": Sam2Model, "sam2_video": Sam2Model}  # published SAM 2 are video models
@@ -68,7 +69,8 @@ class TransformersSam:
         pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1) / 255  # (3, h, w)
         values = torch.zeros(1, 3, self._side, self._side)
         values[0, :, : self._input_hw[0], : self._input_hw[1]] = (pixels - _MEAN) / _STD
-        return self.model.get_image_embeddings(values.to(self._device))
+        with fast_products(self._device):
+            return self.model.get_image_embeddings(values.to(self._device))
 
     def predict(
         self,
@@ -93,7 +95,8 @@ class TransformersSam:
         if prompts.points_xy is not None and prompts.point_labels is not None:
             asked["input_points"] = self._tensor(prompts.points_xy * scale_xy)  # (1, n, P, 2)
             asked["input_labels"] = self._tensor(prompts.point_labels)  # (1, n, P)
-        outputs = self.model(image_embeddings=self._embeddings, multimask_output=prompts.ambiguous, **asked)
+        with fast_products(self._device):
+            outputs = self.model(image_embeddings=self._embeddings, multimask_output=prompts.ambiguous, **asked)
         logits, scores = outputs.pred_masks[0].float(), outputs.iou_scores[0]  # (n, M, h, w), (n, M)
         best = logits[torch.arange(len(logits)), scores.argmax(dim=1)][:, None]  # (n, 1, h, w)
         if self._keeps_aspect:

@@ -50,7 +50,8 @@ def calls(module: Any) -> Iterator[list[int]]:
 
 
 def backbone(model: Any) -> Any:
-    return model.model.backbone.conv_encoder.model
+    """The first of its layers, through which every picture goes once."""
+    return model.model.backbone.conv_encoder.model.swin.embeddings
 
 
 def test_several_prompts_share_one_look_at_the_picture() -> None:

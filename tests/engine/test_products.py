@@ -1,0 +1,69 @@
+import pytest
+import torch
+from torch import nn
+
+from engine import products
+from engine.products import fast_products
+
+CPU = torch.device("cpu")
+needs_onednn = pytest.mark.skipif(
+    not torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]
+    reason="this build of PyTorch has no oneDNN",
+)
+
+
+@pytest.fixture
+def faster(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """oneDNN is the faster one here; the shapes that it multiplied."""
+    seen: list[tuple[int, ...]] = []
+    own = products._linear
+
+    def noted(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        seen.append(tuple(rows.shape))
+        return own(rows, weight, bias)
+
+    monkeypatch.setattr(products, "_tried", lambda: True)
+    monkeypatch.setattr(products, "_linear", noted)
+    return seen
+
+
+@needs_onednn
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(700, 96), (3, 70, 96), (2, 3, 50, 96)])
+def test_both_libraries_give_the_same_products(
+    faster: list[tuple[int, ...]], shape: tuple[int, ...], bias: bool
+) -> None:
+    layer = nn.Linear(96, 130, bias=bias)
+    rows = torch.randn(*shape)
+    with torch.no_grad():
+        usual = layer(rows)
+        strided = layer(rows.transpose(-1, -2).contiguous().transpose(-1, -2))
+        with fast_products(CPU):
+            fast = layer(rows)
+            fast_strided = layer(rows.transpose(-1, -2).contiguous().transpose(-1, -2))
+    assert faster == [shape, shape]
+    torch.testing.assert_close(fast, usual, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(fast_strided, strided, rtol=1e-4, atol=1e-5)
+
+
+@needs_onednn
+def test_what_it_does_not_suit_is_multiplied_as_usual(faster: list[tuple[int, ...]]) -> None:
+    layer, rows = nn.Linear(96, 130), torch.randn(700, 96)
+    with fast_products(CPU):
+        layer(rows).sum().backward()  # a gradient is wanted
+        assert layer.weight.grad is not None
+        with torch.no_grad():
+            layer(rows[:1])  # hardly any work
+            layer.double()(rows.double())
+            with torch.autocast("cpu", torch.bfloat16):
+                assert layer.float()(rows).dtype == torch.bfloat16
+    assert faster == []
+
+
+def test_the_choice_is_made_once_and_only_for_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert products._tried() is products._tried()
+    monkeypatch.setattr(products, "_tried", lambda: True)
+    assert isinstance(fast_products(CPU), products._OneDnn)
+    assert not isinstance(fast_products(torch.device("meta")), products._OneDnn)
+    monkeypatch.setattr(products, "_tried", lambda: False)
+    assert not isinstance(fast_products(CPU), products._OneDnn)
