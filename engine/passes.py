@@ -97,16 +97,22 @@ class Passes:
         known = is_whole and GroundingNetwork.runs(self._model.config)
         return Seen(tuple(pictures), self._image(pictures) if known else None)
 
-    def answers(self, seen: Seen, prompts: Sequence[Prompt]) -> Iterator[Result]:
-        """The answers to each prompt, in their order, over all pictures seen."""
+    def answers(self, seen: Seen, prompts: Sequence[Prompt], references: Tensor | None = None) -> Iterator[Result]:
+        """The answers to each prompt, in their order, over all pictures seen.
+
+        Args:
+            seen: the pictures.
+            prompts: what is asked of each of them.
+            references: (1, Q, 4) where the decoder begins, see `GroundingNetwork.answer`; to compare two ways.
+        """
         if seen.image is None:
             yield from (self._by_transformers(seen.pictures, prompt) for prompt in prompts)
             return
         size = max(self._together // len(seen.pictures), 1)
         for start in range(0, len(prompts), size):
-            yield from self._answers(seen.image, prompts[start : start + size])
+            yield from self._answers(seen.image, prompts[start : start + size], references)
 
-    def _answers(self, image: Image, prompts: Sequence[Prompt]) -> Iterator[Result]:
+    def _answers(self, image: Image, prompts: Sequence[Prompt], references: Tensor | None) -> Iterator[Result]:
         """The answers to several prompts by one pass: each picture stands in it once for each of them."""
         count = len(image.cells)
         with self._autocast(), self._products():
@@ -114,7 +120,7 @@ class Passes:
             if len(prompts) > 1:
                 image = replace(image, cells=image.cells.repeat(len(prompts), 1, 1))
                 text = _rows(text, torch.arange(len(prompts), device=self._device).repeat_interleave(count))
-            answer = self.network.answer(image, text)
+            answer = self.network.answer(image, text, references)
         for place, prompt in enumerate(prompts):
             rows = slice(place * count, (place + 1) * count)
             yield answer.logits[rows, :, : len(prompt.input_ids)].float().cpu(), answer.boxes[rows].float().cpu()

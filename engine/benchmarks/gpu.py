@@ -67,9 +67,9 @@ def _latency(subject: Subject) -> dict[str, float]:
 
 def _differences(subject: Subject) -> dict[str, float]:
     (prompt,) = prompts(subject, _CATEGORIES)
-    exact = by_transformers(subject, prompt)
+    exact, references = by_transformers(subject, prompt)
     full, half = (passes(subject, Switches(), precision=precision) for precision in (None, torch.bfloat16))
     return {
-        "max_diff": difference(exact, answer(full, subject, prompt)),
-        "bf16_diff": difference(exact, answer(half, subject, prompt)),
+        "max_diff": difference(exact, answer(full, subject, [prompt], references)),
+        "bf16_diff": difference(exact, answer(half, subject, [prompt], references)),
     }

@@ -79,8 +79,8 @@ def difference(theirs: tuple[Tensor, Tensor], ours: tuple[Tensor, Tensor]) -> fl
 
 
 @torch.no_grad()
-def by_transformers(subject: Subject, prompt: Prompt) -> tuple[Tensor, Tensor]:
-    """Scores and boxes by transformers' own forward pass, on the CPU."""
+def by_transformers(subject: Subject, prompt: Prompt) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """Scores and boxes by transformers' own forward pass, on the CPU, and where its decoder began, (1, Q, 4)."""
     pixels, mask, _ = subject.detector.preprocessing.resize_batch([subject.image])
     ids = torch.tensor([prompt.input_ids], device=subject.device)
     outputs = subject.model(
@@ -89,7 +89,8 @@ def by_transformers(subject: Subject, prompt: Prompt) -> tuple[Tensor, Tensor]:
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
     )
-    return outputs.logits[..., : ids.shape[1]].sigmoid().cpu(), outputs.pred_boxes.cpu()
+    answer = outputs.logits[..., : ids.shape[1]].sigmoid().cpu(), outputs.pred_boxes.cpu()
+    return answer, outputs.init_reference_points
 
 
 def theirs(subject: Subject, categories: Sequence[str], precision: torch.dtype | None = None) -> Callable[[], object]:
@@ -126,10 +127,15 @@ def passes(subject: Subject, switches: Switches, together: int = 1, precision: t
 
 
 @torch.no_grad()
-def answer(by: Passes, subject: Subject, prompt: Prompt) -> tuple[Tensor, Tensor]:
-    """Logits and boxes, see `engine.passes`."""
-    (found,) = by.answers(by.see([subject.image]), [prompt])
-    return found
+def answer(
+    by: Passes, subject: Subject, prompts: Sequence[Prompt], references: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Logits and boxes for the first prompt, see `engine.passes`.
+
+    To be compared, the decoder has to begin at transformers' `references`: of a picture of noise and random weights
+    thousands of cells are equally likely, and another rounding would choose others of them.
+    """
+    return next(iter(by.answers(by.see([subject.image]), prompts, references)))
 
 
 def prompts(subject: Subject, categories: Sequence[str]) -> list[Prompt]:
@@ -144,7 +150,7 @@ def gains(
     """ "gain_" and the name of a switch: how many times longer a picture takes with that one turned off."""
     (prompt,) = prompts(subject, categories)
     ways = [Switches(), *(replace(Switches(), **{name: False}) for name in names)]
-    runs = [partial(answer, passes(subject, way, precision=precision), subject, prompt) for way in ways]
+    runs = [partial(answer, passes(subject, way, precision=precision), subject, [prompt]) for way in ways]
     for run in runs:
         run()
     seconds = in_turns(runs, subject.repeats)

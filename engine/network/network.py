@@ -195,15 +195,23 @@ class GroundingNetwork:
             previous = torch.logit(refined.sigmoid(), eps=_LOGIT_EPS)
             references = refined.sigmoid().detach()
 
-    def answer(self, image: Image, text: Text) -> Answer:
-        """What the last decoder layer says of these pictures and prompts."""
+    def answer(self, image: Image, text: Text, references: Tensor | None = None) -> Answer:
+        """What the last decoder layer says of these pictures and prompts.
+
+        Args:
+            image: of B pictures.
+            text: of their prompts.
+            references: (1 or B, Q, 4) cxcywh in [0, 1], where the decoder begins; None: at the proposals.
+        """
         if image.cells.is_cuda:
             kernel_on(image.cells.device)  # tried before anything is compiled
-        return self._run(image, text)
+        return self._run(image, text, references)
 
-    def _answer(self, image: Image, text: Text) -> Answer:
+    def _answer(self, image: Image, text: Text, references: Tensor | None) -> Answer:
         encoded, words = self.encode(image, text)
-        references = self.proposals(encoded, words).box_logits.detach().sigmoid()
+        if references is None:
+            references = self.proposals(encoded, words).box_logits.detach().sigmoid()
+        references = references.expand(len(encoded.cells), -1, -1)
         *_, last = self.decode(encoded, words, references)
         return last
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.benchmarks.cpu import measure
+from engine.benchmarks.cpu import SWITCHES, measure
 from engine.benchmarks.full_size import names
 from engine.benchmarks.subject import Subject, subject_of
 from engine.checkpoints import STARTER, load_grounding_detector
@@ -23,7 +23,7 @@ def test_every_row_is_measured(subject: Subject) -> None:
     assert found["batch_diff"] < 1e-4
     assert found["naive_prompts"] == 3  # 90 names, 40 at a time
     assert 1 <= found["vocabulary_prompts"] < 3
-    gains = ("fuse_through_text", "weighted_bags", "feed_in_parts", "true_text_length", "keep_features")
+    gains = (*SWITCHES, "keep_features")
     times = ("latency_ratio", "over_floor", "reprompt_ratio", "vocabulary_ratio", *(f"gain_{name}" for name in gains))
     assert all(found[name] > 0 for name in times)
     assert said
