@@ -72,7 +72,7 @@ class Readers:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)  # not waited for, Python 3.11 stumbles over it at its own end
 
     def read(self, images: Sequence[Wanted]) -> Iterator[Read]:
         """The images one by one, those that follow being read meanwhile."""

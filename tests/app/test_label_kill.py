@@ -61,6 +61,7 @@ def test_labelling_that_is_killed_goes_on_without_doing_an_image_twice(command: 
     before = looks(workspace)
     assert 5 <= len(before) < IMAGES
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300)
+    assert "Traceback" not in finished.stderr
     document = json.loads(finished.stdout)
     after = looks(workspace)
     assert len(after) == document["images"] == IMAGES
