@@ -1,9 +1,19 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from common.images import read_image
 from engine import products
+from engine.checkpoints import load_grounding_detector
+from engine.grounding import GroundingDetector
+from engine.network.switches import Switches
+from engine.ontology import Ontology
 from engine.products import fast_products
+
+EXAMPLES = Path(__file__).parents[2] / "app" / "examples" / "scenes"
 
 CPU = torch.device("cpu")
 needs_onednn = pytest.mark.skipif(
@@ -58,6 +68,26 @@ def test_what_it_does_not_suit_is_multiplied_as_usual(faster: list[tuple[int, ..
             with torch.autocast("cpu", torch.bfloat16):
                 assert layer.float()(rows).dtype == torch.bfloat16
     assert faster == []
+
+
+@needs_onednn
+@pytest.mark.slow
+@pytest.mark.usefixtures("faster")
+def test_the_starter_finds_the_same_with_every_rewrite_as_with_none() -> None:
+    starter = load_grounding_detector("starter", device="cpu")
+    none = Switches(**dict.fromkeys(vars(Switches()), False))
+    ways = [
+        GroundingDetector(starter.model, starter.tokenizer, starter.preprocessing, switches=s) for s in (None, none)
+    ]
+    things = Ontology.from_names(["coffee", "croissant", "fried egg", "pancakes", "rabbit", "carrot", "tomato", "frog"])
+    pictures = [read_image(path) for path in sorted(EXAMPLES.glob("*.jpg"))]
+    assert len(pictures) == 6
+    for ours, theirs in zip(*(way.detect(pictures, things, threshold=0.2) for way in ways), strict=True):
+        assert ours.confidence is not None
+        assert theirs.confidence is not None
+        np.testing.assert_array_equal(ours.class_id, theirs.class_id)
+        np.testing.assert_allclose(ours.confidence, theirs.confidence, atol=1e-4)
+        np.testing.assert_allclose(ours.xyxy, theirs.xyxy, atol=1e-4 * 480)
 
 
 def test_the_choice_is_made_once_and_only_for_processors(monkeypatch: pytest.MonkeyPatch) -> None:
