@@ -183,7 +183,7 @@ def _detector(sub: argparse.ArgumentParser) -> None:
 
 
 def _segmenter(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--segmenter", default="grabcut", metavar="NAME", help="grabcut, starter, a .pth file or a folder")
+    sub.add_argument("--segmenter", default="starter", metavar="NAME", help="starter, grabcut, a .pth file or a folder")
 
 
 def _json(sub: argparse.ArgumentParser) -> None:

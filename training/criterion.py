@@ -16,7 +16,8 @@ from training.targets import PaddedTargets, Targets, pad_targets
 
 __all__ = ["CriterionConfig", "GroundingCriterion", "LayerOutputs", "Targets", "layer_outputs", "profile"]
 
-_WEIGHTS = ("cost_class", "cost_l1", "cost_giou", "loss_class", "loss_l1", "loss_giou", "encoder", "alpha", "gamma")
+_COSTS = ("cost_class", "cost_l1", "cost_giou", "cost_behind")
+_WEIGHTS = (*_COSTS, "loss_class", "loss_l1", "loss_giou", "encoder", "alpha", "gamma")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class CriterionConfig:
     cost_class: float = 2.0  # binary focal cost of a match
     cost_l1: float = 5.0  # on cxcywh in [0, 1]
     cost_giou: float = 2.0
+    cost_behind: float = 0.0  # of a query whose proposal lies behind a better one, see `training.matcher.match`
     loss_class: float = 1.0
     loss_l1: float = 5.0
     loss_giou: float = 2.0
@@ -100,8 +102,10 @@ class GroundingCriterion(nn.Module):
         named = dict(enumerate(zip(layers.logits, layers.boxes, strict=True)))
         predictions = {str(index): _finite(*layer, padded.judged) for index, layer in named.items()}
         predictions["enc"] = _finite(layers.encoder_logits, layers.encoder_boxes, padded.judged)
+        proposals = predictions["enc"][1]
         found = match(
-            list(predictions.values()), padded.boxes, padded.positive_map, padded.counts, padded.judged, self.config
+            *(list(predictions.values()), padded.boxes, padded.positive_map, padded.counts, padded.judged),
+            *(self.config, proposals),
         )
         terms: dict[str, Tensor] = {}
         for (name, layer), matches in zip(predictions.items(), found, strict=True):

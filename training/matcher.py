@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+_SAME_PLACE = 0.6  # IoU of two proposals
+
 
 class MatchCosts(Protocol):
     """The weights and the focal shape that a match is priced with; `CriterionConfig` is one."""
@@ -22,6 +24,8 @@ class MatchCosts(Protocol):
     def cost_l1(self) -> float: ...
     @property
     def cost_giou(self) -> float: ...
+    @property
+    def cost_behind(self) -> float: ...
     @property
     def alpha(self) -> float: ...
     @property
@@ -44,8 +48,12 @@ def match(
     counts: Sequence[int],
     text_mask: Tensor,
     costs: MatchCosts,
+    proposals: Tensor | None = None,
 ) -> list[Matches]:
     """The cheapest one-to-one assignment of each layer in each image (Carion et al., arXiv:2005.12872, section 3.1).
+
+    With `cost_behind`, the query of the best proposal on a thing answers for it where prices are near: the same one in
+    every layer and every step, so that the others can learn that they are second.
 
     Args:
         layers: logits (B, Q, T), finite where `text_mask` is true, and boxes (B, Q, 4) cxcywh, of each layer.
@@ -53,11 +61,14 @@ def match(
         positive_map: (B, N, T) float, 1 for the tokens that name the box.
         counts: labelled boxes of each image.
         text_mask: (B, T) bool, false for tokens that have no say.
-        costs: weights of the three terms, and the form, alpha and gamma of the class cost.
+        costs: weights of the terms, and the form, alpha and gamma of the class cost.
+        proposals: (B, Q, 4) cxcywh where the queries began, the best first; only `cost_behind` needs them.
     """
     tables = torch.stack(
         [prices(logits, boxes, target_boxes, positive_map, text_mask, costs) for logits, boxes in layers]
     )
+    if costs.cost_behind and proposals is not None:
+        tables = tables + costs.cost_behind * behind(proposals)[None, :, :, None]
     host = tables.cpu().numpy()  # one transfer for all layers: (L, B, Q, N)
     return [_assigned(table, counts, target_boxes.device) for table in host]
 
@@ -72,6 +83,17 @@ def prices(
     price = price - costs.cost_giou * giou(boxes[:, :, None], target_boxes[:, None])[0]
     # A model that starts badly may give an infinite price; the solver needs numbers, and the loss reports the trouble.
     return price.nan_to_num(nan=1e6, posinf=1e6, neginf=-1e6)
+
+
+@torch.no_grad()
+def behind(proposals: Tensor) -> Tensor:
+    """(B, Q) bool, whether a better proposal lies on the same place, by an IoU of more than 0.6.
+
+    Args:
+        proposals: (B, Q, 4) cxcywh, the best first.
+    """
+    overlaps = giou(proposals[:, :, None], proposals[:, None])[1]  # (B, Q, Q)
+    return (overlaps.tril(-1) > _SAME_PLACE).any(-1)
 
 
 def giou(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

@@ -50,7 +50,7 @@ class Services:
 
 @contextmanager
 def opened(
-    root: Path | None = None, database: str | None = None, detector: str = "auto", segmenter: str = "grabcut"
+    root: Path | None = None, database: str | None = None, detector: str = "auto", segmenter: str = "starter"
 ) -> Iterator[Services]:
     """The services over one workspace; closed at the end, jobs stopped first.
 

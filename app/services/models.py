@@ -65,7 +65,7 @@ class Models:
         self,
         store: Store,
         detector: str = "auto",
-        segmenter: str = "grabcut",
+        segmenter: str = "starter",
         is_cached: Callable[[str], bool] | None = None,
         shared: SharedDevice | None = None,
     ) -> None:

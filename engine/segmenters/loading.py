@@ -8,7 +8,9 @@ from engine.segmenters.grabcut import GrabCut
 GRABCUT = "grabcut"
 STARTER = "starter"
 STARTER_FOLDER = Path(__file__).parents[1] / "weights" / "segmenter"
-DEFAULT = GRABCUT
+DEFAULT = STARTER
+
+_SMALL_INPUT_PX = 384  # below it a SAM looks at the surroundings of each thing instead of at whole pictures
 
 
 def load_segmenter(
@@ -16,7 +18,7 @@ def load_segmenter(
 ) -> Segmenter:
     """GrabCut for "grabcut", the small SAM that comes along for "starter", any SAM or SAM 2 for a folder or a hub id.
 
-    A .pth file is read as an original SAM.
+    A .pth file is read as an original SAM. One with a small input looks closely, see `CloserLook`.
 
     Args:
         device: of the learned ones: "auto", "cpu", "cuda", "cuda:N" or "mps".
@@ -35,8 +37,11 @@ def load_segmenter(
         from engine.segmenters.sam import load_sam
 
         return load_sam(path, device=device)
+    from engine.segmenters.closer import CloserLook
     from engine.segmenters.sam_transformers import load_transformers_sam
 
     if str(name_or_path) == STARTER:
-        return load_transformers_sam(STARTER_FOLDER, device=device, name=STARTER)
-    return load_transformers_sam(name_or_path, device=device, allow_download=allow_download)
+        sam = load_transformers_sam(STARTER_FOLDER, device=device, name=STARTER)
+    else:
+        sam = load_transformers_sam(name_or_path, device=device, allow_download=allow_download)
+    return CloserLook(sam) if sam.side <= _SMALL_INPUT_PX else sam

@@ -34,6 +34,7 @@ class TransformersSam:
     Attributes:
         model: the network.
         name: what people call it.
+        side: pixels of its square input.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class TransformersSam:
         self._device = pick_device(device)
         self.model = model.to(self._device).eval()
         self.name = name
-        self._side = int(model.config.prompt_encoder_config.image_size)
+        self.side = int(model.config.prompt_encoder_config.image_size)
         self._keeps_aspect = isinstance(model, SamModel)
         self._image: Picture | None = None
         self._input_hw = (0, 0)
@@ -53,9 +54,9 @@ class TransformersSam:
     def set_image(self, image: Picture) -> None:
         """Look at a picture, (H, W, 3) uint8 RGB."""
         height, width = image.shape[:2]
-        self._input_hw = (self._side, self._side)
+        self._input_hw = (self.side, self.side)
         if self._keeps_aspect:
-            scale = self._side / max(height, width)
+            scale = self.side / max(height, width)
             self._input_hw = (max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5)))
         self._embeddings = self._kept.get(key_of(image))
         if self._embeddings is None:
@@ -67,7 +68,7 @@ class TransformersSam:
         """The embeddings of a picture: a tensor, or SAM 2's one a scale."""
         resized = Image.fromarray(image).resize(self._input_hw[::-1], Image.Resampling.BILINEAR)
         pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1) / 255  # (3, h, w)
-        values = torch.zeros(1, 3, self._side, self._side)
+        values = torch.zeros(1, 3, self.side, self.side)
         values[0, :, : self._input_hw[0], : self._input_hw[1]] = (pixels - _MEAN) / _STD
         with fast_products(self._device):
             return self.model.get_image_embeddings(values.to(self._device))
@@ -82,12 +83,26 @@ class TransformersSam:
         """A mask for each prompt; see `Segmenter.predict`. Of a single point's three masks, the one scored best."""
         prompts = MaskPrompts.checked(self._image, boxes_xyxy, points_xy, point_labels)
         assert self._image is not None
-        parts = [self._masks(part, self._image) for part in prompts.in_parts(masks_at_once(self._image))]
-        return np.concatenate(parts) if parts else np.zeros((0, *self._image.shape[:2]), dtype=np.bool_)
+        parts = [self._logits(part, self._image) > 0 for part in prompts.in_parts(masks_at_once(self._image))]
+        masks: list[Masks] = [part.cpu().numpy() for part in parts]
+        return np.concatenate(masks) if masks else np.zeros((0, *self._image.shape[:2]), dtype=np.bool_)
+
+    def log_odds(
+        self,
+        *,
+        boxes_xyxy: Boxes | None = None,
+        points_xy: Points | None = None,
+        point_labels: NDArray[np.integer] | None = None,
+    ) -> NDArray[np.float32]:
+        """(N, H, W), how sure each pixel belongs to what each prompt means, above 0 on its mask; as `predict`."""
+        prompts = MaskPrompts.checked(self._image, boxes_xyxy, points_xy, point_labels)
+        assert self._image is not None
+        logits: NDArray[np.float32] = self._logits(prompts, self._image).cpu().numpy()
+        return logits
 
     @torch.no_grad()
-    def _masks(self, prompts: MaskPrompts, image: Picture) -> Masks:
-        """Masks (n, H, W) of prompts that fit into memory together."""
+    def _logits(self, prompts: MaskPrompts, image: Picture) -> torch.Tensor:
+        """Logits (n, H, W) of prompts that fit into memory together."""
         scale_xy = np.array([self._input_hw[1] / image.shape[1], self._input_hw[0] / image.shape[0]], np.float32)
         asked: dict[str, torch.Tensor] = {}
         if prompts.boxes_xyxy is not None:
@@ -100,10 +115,9 @@ class TransformersSam:
         logits, scores = outputs.pred_masks[0].float(), outputs.iou_scores[0]  # (n, M, h, w), (n, M)
         best = logits[torch.arange(len(logits)), scores.argmax(dim=1)][:, None]  # (n, 1, h, w)
         if self._keeps_aspect:
-            square = _upsampled(best, (self._side, self._side))
+            square = _upsampled(best, (self.side, self.side))
             best = square[..., : self._input_hw[0], : self._input_hw[1]]
-        masks: Masks = (_upsampled(best, image.shape[:2])[:, 0] > 0).cpu().numpy()
-        return masks
+        return _upsampled(best, image.shape[:2])[:, 0]
 
     def _tensor(self, values: NDArray[Any]) -> torch.Tensor:
         """Prompts with the batch dimension that the model wants, on its device."""

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from training.segmenter.materials import Materials
 from training.segmenter.model import SegmenterSize
 from training.segmenter.nameless import OwnedPicture, nameless_picture
-from training.segmenter.prompts import PicturePrompts, picture_prompts
+from training.segmenter.prompts import SMALLEST_PX, PicturePrompts, picture_prompts
 from training.starter.batches import pixels_of
 from training.worlds.concepts import THINGS
 from training.worlds.rules import CROWDED_RULES, SceneRules
@@ -24,6 +24,10 @@ _LARGE = SceneRules(min_objects=1, max_objects=6, smallest=0.25, largest=0.9, ma
 _WORLDS = (SceneRules(), SceneRules(), SceneRules(max_overlap=0.5), CROWDED_RULES, _LARGE)
 _ASPECTS = (1.0, 4 / 3, 4 / 3, 3 / 2, 16 / 9, 3 / 4, 2 / 3)  # width : height
 _LARGER = 1.5  # at most, pictures are rendered so much larger than the input and then reduced
+_SCALES = (0.8, 2.0)  # of pictures of which a part is shown, times the input
+_AROUND = (1.3, 3.0)  # side of such a part, times the longer side of the thing in its middle
+_SMALLEST_PART_PX = 24
+_OFF = 0.1  # deviation of the thing's centre from that of the part, times the part's side
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class MaskBatchRules:
     clicks: int = 3  # prompts of points alone a picture
     corrected_share: float = 0.25  # batches whose boxes come with points
     nameless_share: float = 0.6  # pictures of figures without names instead of scenes
+    close_share: float = 0.75  # pictures of which only the surroundings of one thing are shown
     size: SegmenterSize = field(default_factory=SegmenterSize)
 
 
@@ -92,7 +97,7 @@ class MaskBatches(Dataset[MaskBatch]):
         pictures: list[OwnedPicture] = []
         prompts: list[PicturePrompts] = []
         while len(pictures) < rules.pictures:
-            picture = _fitted(_picture(rng, rules, materials), rules.size.side)
+            picture = _drawn(rng, rules, materials)
             asked = picture_prompts(rng, picture.owner, rules.boxes, rules.clicks, points)
             if asked is not None:
                 pictures.append(picture)
@@ -106,15 +111,39 @@ def load(batches: MaskBatches, workers: int = 1) -> Iterator[MaskBatch]:
     yield from DataLoader(batches, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
 
 
-def _picture(rng: Rng, rules: MaskBatchRules, materials: Materials) -> OwnedPicture:
+def _drawn(rng: Rng, rules: MaskBatchRules, materials: Materials) -> OwnedPicture:
+    """A whole picture or the surroundings of a thing, at the size of the input."""
+    side = rules.size.side
+    if rng.random() >= rules.close_share:
+        nameless = bool(rng.random() < rules.nameless_share)
+        longest = side if nameless else round(side * rng.uniform(0.9, _LARGER))
+        return _fitted(_picture(rng, longest, nameless, materials), side)
+    nameless = bool(rng.random() < rules.nameless_share)
+    return _fitted(_closer(rng, _picture(rng, round(side * rng.uniform(*_SCALES)), nameless, materials)), side)
+
+
+def _picture(rng: Rng, longest: int, nameless: bool, materials: Materials) -> OwnedPicture:
     aspect = float(rng.choice(_ASPECTS))
-    longest = rules.size.side
-    if rng.random() < rules.nameless_share:
+    if nameless:
         return nameless_picture(rng, _size_hw(longest, aspect), materials)
-    longest = round(longest * rng.uniform(0.9, _LARGER))
     scene_rules = _WORLDS[rng.integers(len(_WORLDS))]
     scene = render_scene(rng, _size_hw(longest, aspect), range(len(THINGS)), scene_rules)
     return OwnedPicture(scene.image, scene.owner)
+
+
+def _closer(rng: Rng, picture: OwnedPicture) -> OwnedPicture:
+    """The part around a thing, as a segmenter sees it that looks closely; the whole where nothing is large enough."""
+    counts = np.bincount(picture.owner.ravel())
+    things = np.flatnonzero(counts >= SMALLEST_PX)
+    things = things[things > 0]
+    if not len(things):
+        return picture
+    x, y, width, height = cv2.boundingRect((picture.owner == rng.choice(things)).astype(np.uint8))
+    side = max(max(width, height) * rng.uniform(*_AROUND), _SMALLEST_PART_PX)
+    centre = np.array([x + width / 2, y + height / 2]) + rng.normal(0, _OFF, 2) * side
+    left, top = np.maximum(np.floor(centre - side / 2), 0).astype(int)
+    right, bottom = np.ceil(centre + side / 2).astype(int)
+    return OwnedPicture(picture.image[top:bottom, left:right], picture.owner[top:bottom, left:right])
 
 
 def _size_hw(longest: int, aspect: float) -> tuple[int, int]:

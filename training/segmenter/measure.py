@@ -42,16 +42,18 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a segmenter does with boxes.
+    """What a segmenter does with boxes and with single clicks.
 
     Attributes:
-        iou: mean over all things of the intersection over union of found and true mask.
+        iou: mean over all things of the intersection over union of the mask found from the box and the true one.
+        click_iou: the same from one click, on the thing's innermost pixel; None where no clicks were made.
         objects: how many things that is.
         ms_per_image: to look at a picture.
         ms_per_prompt: for one box about it.
     """
 
     iou: float
+    click_iou: float | None
     objects: int
     ms_per_image: float
     ms_per_prompt: float
@@ -66,9 +68,10 @@ def mask_iou(segmenter: Segmenter, seed: int, count: int) -> float:
     return measure(segmenter, scenes(seed, count)).iou
 
 
-def measure(segmenter: Segmenter, pictures: Iterator[Labelled]) -> Measurement:
+def measure(segmenter: Segmenter, pictures: Iterator[Labelled], *, clicks: bool = False) -> Measurement:
     """Ask a segmenter for everything in some pictures."""
     ious: list[float] = []
+    clicked: list[float] = []
     looking, asking = [], []
     for picture in pictures:
         started = time.perf_counter()
@@ -78,12 +81,13 @@ def measure(segmenter: Segmenter, pictures: Iterator[Labelled]) -> Measurement:
             started = time.perf_counter()
             (found,) = segmenter.predict(boxes_xyxy=box[None])
             asking.append(time.perf_counter() - started)
-            ious.append(float((found & truth).sum() / max((found | truth).sum(), 1)))
+            ious.append(_iou(found, truth))
+            if clicks:
+                clicked.append(_iou(segmenter.predict(points_xy=_innermost(truth)[None, None])[0], truth))
     if not ious:
-        return Measurement(0.0, 0, 0.0, 0.0)
-    return Measurement(
-        float(np.mean(ious)), len(ious), 1000 * float(np.median(looking)), 1000 * float(np.median(asking))
-    )
+        return Measurement(0.0, None, 0, 0.0, 0.0)
+    times = [1000 * float(np.median(values)) for values in (looking, asking)]
+    return Measurement(float(np.mean(ious)), float(np.mean(clicked)) if clicked else None, len(ious), *times)
 
 
 def scenes(seed: int, count: int) -> Iterator[Labelled]:
@@ -111,6 +115,18 @@ def photos(folder: Path, every: int = 1) -> Iterator[Labelled]:
         yield _labelled(image, np.array(large, np.bool_).reshape(-1, *image.shape[:2]))
 
 
+def _iou(found: Masks, truth: Masks) -> float:
+    return float((found & truth).sum() / max((found | truth).sum(), 1))
+
+
+def _innermost(mask: Masks) -> NDArray[np.float32]:
+    """(2,) x and y of the pixel of a mask (H, W) that lies farthest from its edge."""
+    padded = np.pad(mask, 1).astype(np.uint8)
+    distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1]
+    row, column = np.unravel_index(distance.argmax(), distance.shape)
+    return np.array([column + 0.5, row + 0.5], np.float32)
+
+
 def _labelled(image: NDArray[np.uint8], masks: Masks) -> Labelled:
     seen = masks[masks.any((1, 2))]
     boxes = [cv2.boundingRect(mask.astype(np.uint8)) for mask in seen]
@@ -134,6 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=HELD_OUT_SEED)
     parser.add_argument("--photos", type=Path, help="folder of COCO128, measured as well")
     parser.add_argument("--every", type=int, default=1, help="only each so many-th photo")
+    parser.add_argument("--clicks", action="store_true", help="also one click on each thing, without a box")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
@@ -149,15 +166,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, found in results.items():
         for on, of in found.items():
             times = f"{of.ms_per_image:.1f} ms an image, {of.ms_per_prompt:.1f} ms a prompt"
-            print(f"{name} on {on}: mean IoU {of.iou:.3f} of {of.objects} things, {times}")
+            clicks = "" if of.click_iou is None else f", {of.click_iou:.3f} from a click"
+            print(f"{name} on {on}: mean IoU {of.iou:.3f} from a box{clicks}, {of.objects} things, {times}")
     return 0
 
 
 def _measured(name: str, options: argparse.Namespace) -> dict[str, Measurement]:
     segmenter = load_segmenter(name, device="cpu")
-    found = {"scenes": measure(segmenter, scenes(options.seed, options.scenes))}
+    found = {"scenes": measure(segmenter, scenes(options.seed, options.scenes), clicks=options.clicks)}
     if options.photos:
-        found["photos"] = measure(segmenter, photos(options.photos, options.every))
+        found["photos"] = measure(segmenter, photos(options.photos, options.every), clicks=options.clicks)
     return found
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from training.worlds.textures import Rng
 
-_SMALLEST_PX = 20  # seen of a thing that is asked for
+SMALLEST_PX = 20  # seen of a thing that is asked for
 _LOOSE = (0.02, 0.1)  # deviation of a box's edges as part of its side: drawn with care, drawn in haste
 _LOOSEST = 0.02  # of the picture's longer side
 _NEAR = 0.35  # of the box's side: how far outside it a click beside the thing falls
@@ -48,7 +48,7 @@ def picture_prompts(rng: Rng, owner: NDArray[np.uint8], boxes: int, clicks: int,
         None where nothing is large enough.
     """
     counts = np.bincount(owner.ravel())
-    things = np.flatnonzero(counts >= _SMALLEST_PX)
+    things = np.flatnonzero(counts >= SMALLEST_PX)
     things = things[things > 0]
     if not len(things):
         return None

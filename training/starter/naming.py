@@ -110,7 +110,10 @@ def _matched(
     logits_of = [logits.float() for logits in (*layers.logits, layers.encoder_logits)]
     boxes_of = [boxes.float() for boxes in (*layers.boxes, layers.encoder_boxes)]
     predictions = list(zip(logits_of, boxes_of, strict=True))
-    found = match(predictions, targets.boxes, targets.positive_map, targets.counts, targets.judged, config)
+    found = match(
+        *(predictions, targets.boxes, targets.positive_map, targets.counts, targets.judged),
+        *(config, layers.encoder_boxes.float()),
+    )
     yield from zip(logits_of, boxes_of, found, strict=True)
 
 

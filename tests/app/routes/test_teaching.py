@@ -83,6 +83,6 @@ def test_a_choice_on_the_page_outweighs_the_detector_the_server_was_started_with
 
 def test_the_status_names_what_is_running(bench: Bench) -> None:
     status = bench.client.get("/api/status").json()
-    assert (status["version"], status["segmenter"]) == (VERSION, "grabcut")
+    assert (status["version"], status["segmenter"]) == (VERSION, "starter")
     assert status["workspace"] == str(bench.services.workspace.root)
     assert status["device"].split(":")[0] in ("cpu", "cuda", "mps")

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from tests.training.segmenter.tiny import TINY, tiny_rules
 from tests.training.worlds.font import needs_font
-from training.segmenter.batches import Asked, MaskBatch, MaskBatches
+from training.segmenter.batches import Asked, MaskBatch, MaskBatches, _drawn
 from training.segmenter.materials import Materials
 from training.segmenter.nameless import nameless_picture
 from training.segmenter.prompts import picture_prompts
@@ -76,3 +78,14 @@ def test_nameless_pictures_show_figures_of_all_sizes() -> None:
     assert len(seen) > 60
     assert seen.min() < 100
     assert seen.max() > 1500
+
+
+@needs_font
+def test_close_pictures_show_a_thing_large() -> None:
+    """As `CloserLook` shows it: its longer side is at least a quarter of the picture."""
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        picture = _drawn(rng, replace(tiny_rules(), close_share=1.0), Materials.drawn(rng, count=3, side=96))
+        assert max(picture.owner.shape) == TINY.side
+        extents = [np.nonzero(picture.owner == thing) for thing in np.unique(picture.owner) if thing]
+        assert max(max(np.ptp(rows), np.ptp(columns)) for rows, columns in extents) >= TINY.side / 4

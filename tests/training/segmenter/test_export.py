@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import SamModel, SamProcessor
 
-from engine.segmenters.loading import load_segmenter
+from engine.segmenters.sam_transformers import load_transformers_sam
 from tests.training.segmenter.tiny import TINY
 from training.segmenter.export import export
 from training.segmenter.model import build_segmenter
@@ -30,7 +30,7 @@ def test_an_export_gives_plain_transformers_the_masks_that_the_engine_finds(fold
         outputs = model(**inputs, multimask_output=False)
     sizes = (inputs["original_sizes"], inputs["reshaped_input_sizes"])
     (expected,) = processor.image_processor.post_process_masks(outputs.pred_masks, *sizes)  # (2, 1, 80, 100)
-    segmenter = load_segmenter(folder, "cpu")
+    segmenter = load_transformers_sam(folder, device="cpu")
     segmenter.set_image(image)
     found = segmenter.predict(boxes_xyxy=BOXES)
     assert (found == expected[:, 0].numpy()).mean() > 0.99

@@ -62,7 +62,7 @@ def test_segmenters_stand_side_by_side(folder: Path, capsys: pytest.CaptureFixtu
     found = json.loads(capsys.readouterr().out)
     assert set(found) == {"grabcut"}
     assert set(found["grabcut"]) == {"scenes", "photos"}
-    assert set(found["grabcut"]["photos"]) == {"iou", "objects", "ms_per_image", "ms_per_prompt"}
+    assert set(found["grabcut"]["photos"]) == {"iou", "click_iou", "objects", "ms_per_image", "ms_per_prompt"}
 
 
 def test_an_unknown_segmenter_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
