@@ -22,6 +22,8 @@ Field = NDArray[np.float64]  # (h, w), a value a pixel of the window
 _POINT_RADIUS = 0.03  # of the window's longer side: what a point is sure about
 _MAX_LOG_ODDS = 4.0  # of colours, in all
 _SURE = 20.0  # log odds that no evidence outweighs
+_LEARNED_PX = 144  # longest side of the picture that colours are learned from
+_FEWEST = 8  # pixels that colours can be learned from
 _FILTER_RADIUS_PX = 2
 _FILTER_EPSILON = 1e-3
 _SMALLEST_PART = 0.05  # of the largest part: smaller specks are dropped
@@ -132,11 +134,14 @@ def _colour_log_odds(pixels: Picture, inside: Masks, prior: Field, limit: float)
     labels[~inside] = cv2.GC_BGD
     labels[prior >= _SURE] = cv2.GC_FGD
     labels[prior <= -_SURE] = cv2.GC_BGD
-    if min(np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).sum(), np.isin(labels, (cv2.GC_BGD, cv2.GC_PR_BGD)).sum()) < 8:
-        return np.zeros(prior.shape)  # too few pixels to learn colours from
+    step = -(-max(labels.shape) // _LEARNED_PX)  # some thousand pixels tell as much as all
+    few, few_labels = np.ascontiguousarray(pixels[::step, ::step]), np.ascontiguousarray(labels[::step, ::step])
+    of_object = np.isin(few_labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    if min(of_object.sum(), (~of_object).sum()) < _FEWEST:
+        return np.zeros(prior.shape)
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)  # its k-means draws at random: the same prompt gives the same mask
-    cv2.grabCut(pixels, labels, None, background, foreground, 1, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(few, few_labels, None, background, foreground, 1, cv2.GC_INIT_WITH_MASK)
     colours = pixels.reshape(-1, 3).astype(np.float64)
     odds = _log_likelihood(foreground, colours) - _log_likelihood(background, colours)
     clipped: Field = np.clip(odds, -limit, limit).reshape(prior.shape)
@@ -150,8 +155,8 @@ def _log_likelihood(model: NDArray[np.float64], colours: NDArray[np.float64]) ->
     for weight, mean, covariance in zip(weights, means, covariances, strict=True):
         if weight > 0:
             spread = covariance + 4 * np.eye(3)  # flat areas have no variance to divide by
-            offset = colours - mean
-            distance = np.einsum("pi,ij,pj->p", offset, np.linalg.inv(spread), offset)
+            whitened = (colours - mean) @ np.linalg.cholesky(np.linalg.inv(spread))
+            distance = np.square(whitened).sum(1)
             terms.append(np.log(weight) - 0.5 * np.log(np.linalg.det(spread)) - 0.5 * distance)
     total: NDArray[np.float64] = np.logaddexp.reduce(terms, axis=0)
     return total
