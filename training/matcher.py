@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-_SAME_PLACE = 0.6  # IoU of two proposals
+_SAME_PLACE = 0.4  # IoU of two proposals
 
 
 class MatchCosts(Protocol):
@@ -87,7 +87,7 @@ def prices(
 
 @torch.no_grad()
 def behind(proposals: Tensor) -> Tensor:
-    """(B, Q) bool, whether a better proposal lies on the same place, by an IoU of more than 0.6.
+    """(B, Q) bool, whether a better proposal lies on the same place, by an IoU of more than 0.4.
 
     Args:
         proposals: (B, Q, 4) cxcywh, the best first.

@@ -72,6 +72,7 @@ class Outliner:
         with self._models.device(Urgency.IDLE):
             if self._looked_at is None:
                 segmenter.set_image(np.zeros((_WARM_UP_PX, _WARM_UP_PX, 3), np.uint8))
+                segmenter.predict(boxes_xyxy=np.array([[0, 0, _WARM_UP_PX, _WARM_UP_PX]], np.float32))
 
     def _open(self, image_id: int) -> None:
         """Show the segmenter an image of the database."""

@@ -36,7 +36,7 @@ def test_a_loose_box_is_tightened_to_its_object_by_one_key(stage: Stage) -> None
     truth = np.array([[left, top, right, bottom]], np.float32)
     assert not tight["has_mask"]
     overlaps = iou(np.array([mine["xyxy"], tight["xyxy"]], np.float32), truth)[:, 0]
-    assert overlaps[1] > overlaps[0]  # GrabCut takes the shadow along
+    assert overlaps[1] > overlaps[0]
     stage.page.keyboard.press("Control+z")
     stage.until(f"Math.abs(g.shapes().find((s) => s.id === '{mine['id']}').xyxy[0] - {mine['xyxy'][0]}) < 0.01")
     stage.saved()

@@ -1,10 +1,12 @@
 """The one-to-one assignment of predictions to boxes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from training.criterion import CriterionConfig
-from training.matcher import giou, match
+from training.matcher import behind, giou, match
 
 COSTS = CriterionConfig()
 
@@ -71,3 +73,34 @@ def test_a_masked_token_has_no_say_in_the_match() -> None:
     (found,) = match([(logits, boxes)], targets, positive_map, [1], mask, COSTS)
 
     assert found.query.tolist() == [0]
+
+
+def test_a_proposal_on_the_place_of_a_better_one_is_behind_it() -> None:
+    first, beside, far = [0.3, 0.3, 0.2, 0.2], [0.32, 0.3, 0.2, 0.2], [0.8, 0.8, 0.2, 0.2]
+    assert behind(torch.tensor([[first, far, beside, far]])).tolist() == [[False, False, True, True]]
+    assert behind(torch.tensor([[beside, first]])).tolist() == [[False, True]]
+
+
+def test_the_better_proposal_answers_where_prices_are_near() -> None:
+    target = torch.tensor([[[0.3, 0.3, 0.2, 0.2]]])
+    boxes = torch.tensor([[[0.31, 0.3, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2]]])
+    logits, mask = torch.zeros(1, 3, 1), torch.ones(1, 1, dtype=torch.bool)
+
+    def answering(costs: CriterionConfig, proposals: torch.Tensor | None = boxes) -> list[int]:
+        (found,) = match([(logits, boxes)], target, torch.ones(1, 1, 1), [1], mask, costs, proposals)
+        return found.query.tolist()
+
+    wanting = replace(COSTS, cost_behind=2.0)
+    assert answering(COSTS) == answering(wanting, None) == [1]
+    assert answering(wanting) == [0]
+    assert answering(wanting, boxes.flip(1)) == [1]  # the better proposal is the other one
+
+
+def test_a_thing_that_only_second_proposals_lie_on_is_answered_for() -> None:
+    one, other = [0.3, 0.3, 0.2, 0.2], [0.36, 0.3, 0.2, 0.2]
+    boxes, logits = torch.tensor([[one, other]]), torch.zeros(1, 2, 1)
+    targets, names = torch.tensor([[one, other]]), torch.ones(1, 2, 1)
+    mask = torch.ones(1, 1, dtype=torch.bool)
+    assert behind(boxes).tolist() == [[False, True]]
+    (found,) = match([(logits, boxes)], targets, names, [2], mask, replace(COSTS, cost_behind=2.0), boxes)
+    assert dict(zip(found.target.tolist(), found.query.tolist(), strict=True)) == {0: 0, 1: 1}
