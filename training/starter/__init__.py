@@ -9,9 +9,9 @@ Stages: A, every cell in the middle of a thing answers for it, without encoder a
 Command: `python -m training.starter WORK`, then `python -m training.starter WORK --export engine/weights/starter`
     (Debian: fonts-noto-color-emoji). A training that was stopped is taken up by the same command; `torchrun` trains in
     several processes, `--device cuda --workers 10` on a GPU (never tried there).
-Hardware and time: 2 cores of a CPU that other work shared: 30 minutes for 10,000 steps of A on one of them, 3.4 hours
-    for 12,000 of B by two processes at 1.01 s (the shipped weights had half of that, see below).
-Score: AP50 0.693 with every box counted and 0.881 as people are shown them, on 1,200 held-out scenes with prompts of 16
-    names, measured by `python launch.py bench starter`. docs/log.md tells how it was reached, with settings that
-    changed on the way; the defaults here are those of its end, and were not run from the start.
+Hardware and time: 2 cores of a CPU that other work shared: 30 minutes for 10,000 steps of A on one of them, 4.5 hours
+    for 16,000 of B by two processes at 1.0 s (the shipped weights had part of that, see below).
+Score: AP50 0.874 with every box counted, AP 0.516, on 1,200 held-out scenes with prompts of 16 names, measured by
+    `python launch.py bench starter`. docs/log.md tells how it was reached, with settings that changed on the way; the
+    defaults here are those of its end, and were not run from the start.
 """
