@@ -73,16 +73,13 @@ class CloserLook:
             keep_to_box(out, box)
 
     def _extent(self, image: Picture, points: Points | None, labels: Labels | None) -> Boxes | None:
-        """The box (4,) of what points mean in the whole picture, and of the points; None where it is nothing."""
+        """The box (4,) of what points mean in the whole picture, and of the points; None without one on it."""
         if points is None or labels is None or not (labels == 1).any():
             return None
-        self._sam.set_image(image)
-        (mask,) = self._sam.predict(points_xy=points[None], point_labels=labels[None])
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        if not len(rows):
-            return np.concatenate([points.min(0), points.max(0)])
-        corners = np.array([[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]], np.float32)
-        reached = np.concatenate([corners, points])
+        height, width = image.shape[:2]
+        whole = Window.around(image, np.array([0, 0, width, height], np.float32), (0.0, 0.0), self._sam.side)
+        rows_columns = np.nonzero(self._log_odds(whole, None, points, labels) > 0)
+        reached = np.concatenate([points, *_corners(whole, *rows_columns)])
         return np.concatenate([reached.min(0), reached.max(0)])
 
     def _log_odds(self, window: Window, box: Boxes | None, points: Points | None, labels: Labels | None) -> Field:
@@ -95,6 +92,15 @@ class CloserLook:
         )
         log_odds: Field = odds.astype(np.float64)
         return log_odds
+
+
+def _corners(window: Window, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> list[Points]:
+    """The corners (2, 2) of what lies around pixels of a window, in the picture's pixels; nothing without pixels."""
+    if not len(rows):
+        return []
+    found = np.array([[columns.min(), rows.min()], [columns.max() + 1, rows.max() + 1]], np.float32)
+    scale = [window.right - window.left, window.bottom - window.top] / np.array(window.pixels.shape[1::-1], np.float32)
+    return [(found * scale + [window.left, window.top]).astype(np.float32)]
 
 
 def _square(box: Boxes, margin: float) -> tuple[float, float]:

@@ -22,7 +22,7 @@ Field = NDArray[np.float64]  # (h, w), a value a pixel of the window
 _POINT_RADIUS = 0.03  # of the window's longer side: what a point is sure about
 _MAX_LOG_ODDS = 4.0  # of colours, in all
 _SURE = 20.0  # log odds that no evidence outweighs
-_LEARNED_PX = 144  # longest side of the picture that colours are learned from
+_LEARNED_PX = 96  # longest side of the picture that colours are learned from
 _FEWEST = 8  # pixels that colours can be learned from
 _FILTER_RADIUS_PX = 2
 _FILTER_EPSILON = 1e-3
@@ -142,23 +142,26 @@ def _colour_log_odds(pixels: Picture, inside: Masks, prior: Field, limit: float)
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)  # its k-means draws at random: the same prompt gives the same mask
     cv2.grabCut(few, few_labels, None, background, foreground, 1, cv2.GC_INIT_WITH_MASK)
-    colours = pixels.reshape(-1, 3).astype(np.float64)
+    colours = pixels.reshape(-1, 3).astype(np.float32)
     odds = _log_likelihood(foreground, colours) - _log_likelihood(background, colours)
-    clipped: Field = np.clip(odds, -limit, limit).reshape(prior.shape)
+    clipped: Field = np.clip(odds, -limit, limit).astype(np.float64).reshape(prior.shape)
     return clipped
 
 
-def _log_likelihood(model: NDArray[np.float64], colours: NDArray[np.float64]) -> NDArray[np.float64]:
+def _log_likelihood(model: NDArray[np.float64], colours: NDArray[np.float32]) -> NDArray[np.float32]:
     """Of colours (P, 3) under OpenCV's model (1, 65): 5 weights, 5 means, 5 covariances of a Gaussian mixture."""
     weights, means, covariances = model[0, :5], model[0, 5:20].reshape(5, 3), model[0, 20:].reshape(5, 3, 3)
     terms = []
     for weight, mean, covariance in zip(weights, means, covariances, strict=True):
         if weight > 0:
             spread = covariance + 4 * np.eye(3)  # flat areas have no variance to divide by
-            whitened = (colours - mean) @ np.linalg.cholesky(np.linalg.inv(spread))
-            distance = np.square(whitened).sum(1)
-            terms.append(np.log(weight) - 0.5 * np.log(np.linalg.det(spread)) - 0.5 * distance)
-    total: NDArray[np.float64] = np.logaddexp.reduce(terms, axis=0)
+            root = np.linalg.cholesky(np.linalg.inv(spread))
+            whitened = colours @ root.astype(np.float32) - (mean @ root).astype(np.float32)
+            distance = np.square(whitened) @ np.ones(3, np.float32)
+            terms.append(np.float32(np.log(weight) - 0.5 * np.log(np.linalg.det(spread))) - 0.5 * distance)
+    stacked = np.stack(terms)
+    highest: NDArray[np.float32] = stacked.max(0)
+    total: NDArray[np.float32] = highest + np.log(np.exp(stacked - highest).sum(0))
     return total
 
 

@@ -52,7 +52,7 @@ class CourseConfig:
 
 COARSE = CourseConfig("coarse", 2500, flat=1.0, batches=MaskBatchRules(size=SegmenterSize(side=192)))
 """Pictures of 192 px, which cost half as much: where a box is, what an edge is."""
-FINE = CourseConfig("fine", 9300, learning_rate=8e-4, seed=1)
+FINE = CourseConfig("fine", 15500, learning_rate=8e-4, seed=1)
 """Pictures of the size that the segmenter works at."""
 
 
