@@ -9,7 +9,7 @@ Lessons: where a box is, without pictures (`places`); masks of small pictures (`
 Command: `python -m training.segmenter WORK`, then `python -m training.segmenter WORK --export engine/weights/segmenter`
     (Debian: fonts-noto-color-emoji). A training that was stopped is taken up by the same command.
 Hardware and time: a part of one thread of a 2-core CPU that other work shared, four hours and a half.
-Score: mean IoU from boxes 0.887 on 96 held-out scenes and 0.676 on the photos of COCO128, where GrabCut has 0.743 and
+Score: mean IoU from boxes 0.888 on 96 held-out scenes and 0.677 on the photos of COCO128, where GrabCut has 0.743 and
     0.638, by `python -m training.segmenter.measure grabcut starter`, as `engine.segmenters.closer` uses it. docs/log.md
     tells how it was reached.
 """
