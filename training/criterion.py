@@ -102,10 +102,10 @@ class GroundingCriterion(nn.Module):
         named = dict(enumerate(zip(layers.logits, layers.boxes, strict=True)))
         predictions = {str(index): _finite(*layer, padded.judged) for index, layer in named.items()}
         predictions["enc"] = _finite(layers.encoder_logits, layers.encoder_boxes, padded.judged)
-        proposals = predictions["enc"][1]
         found = match(
             *(list(predictions.values()), padded.boxes, padded.positive_map, padded.counts, padded.judged),
-            *(self.config, proposals),
+            costs=self.config,
+            proposals=layers.encoder_boxes,
         )
         terms: dict[str, Tensor] = {}
         for (name, layer), matches in zip(predictions.items(), found, strict=True):

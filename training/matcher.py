@@ -68,7 +68,7 @@ def match(
         [prices(logits, boxes, target_boxes, positive_map, text_mask, costs) for logits, boxes in layers]
     )
     if costs.cost_behind and proposals is not None:
-        tables = tables + costs.cost_behind * behind(proposals)[None, :, :, None]
+        tables = tables + costs.cost_behind * behind(proposals.float())[None, :, :, None]
     host = tables.cpu().numpy()  # one transfer for all layers: (L, B, Q, N)
     return [_assigned(table, counts, target_boxes.device) for table in host]
 

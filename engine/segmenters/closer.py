@@ -5,8 +5,9 @@ from numpy.typing import NDArray
 
 from common.boxes import Boxes
 from engine.preprocessing import Picture
-from engine.segmenters.base import Labels, MaskPrompts, Masks, Points
+from engine.segmenters.base import Labels, Masks, Points
 from engine.segmenters.cut import Field, Hints, cut, ellipse_log_odds, keep_to_box
+from engine.segmenters.one_by_one import OneByOne
 from engine.segmenters.sam_transformers import TransformersSam
 from engine.segmenters.windows import Window
 
@@ -17,7 +18,7 @@ _ELLIPSE_WEIGHT = 1.0  # where there is a box
 _COLOUR_WEIGHT = 0.4
 
 
-class CloserLook:
+class CloserLook(OneByOne):
     """The `Segmenter` over a SAM whose input is too small for whole pictures.
 
     A thing of 30 px in a photo of 640 px covers 13 px of an input of 288 px, and three cells of its mask; seen closely
@@ -29,36 +30,14 @@ class CloserLook:
     """
 
     def __init__(self, sam: TransformersSam) -> None:
+        super().__init__()
         self._sam = sam
         self.name = sam.name
-        self._image: Picture | None = None
 
-    def set_image(self, image: Picture) -> None:
-        """Look at a picture, (H, W, 3) uint8 RGB; nothing is computed before something is asked about it."""
-        self._image = image
-
-    def predict(
-        self,
-        *,
-        boxes_xyxy: Boxes | None = None,
-        points_xy: Points | None = None,
-        point_labels: NDArray[np.integer] | None = None,
-    ) -> Masks:
-        """A mask for each prompt; with a box inside it and never empty; see `Segmenter.predict`."""
-        prompts = MaskPrompts.checked(self._image, boxes_xyxy, points_xy, point_labels)
-        assert self._image is not None
-        masks = np.zeros((len(prompts), *self._image.shape[:2]), dtype=np.bool_)
-        for index, mask in enumerate(masks):
-            box = None if prompts.boxes_xyxy is None else prompts.boxes_xyxy[index]
-            points = None if prompts.points_xy is None else prompts.points_xy[index]
-            labels = None if prompts.point_labels is None else prompts.point_labels[index]
-            self._segment(self._image, box, points, labels, mask)
-        return masks
-
-    def _segment(
+    def segment(
         self, image: Picture, box: Boxes | None, points: Points | None, labels: Labels | None, out: Masks
     ) -> None:
-        """Write the mask of one object into `out` (H, W)."""
+        """Write the mask of one object into `out`, see `OneByOne.segment`; points beside it alone mean nothing."""
         extent = self._extent(image, points, labels) if box is None else box
         if extent is None:
             return

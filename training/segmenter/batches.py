@@ -114,12 +114,13 @@ def load(batches: MaskBatches, workers: int = 1) -> Iterator[MaskBatch]:
 def _drawn(rng: Rng, rules: MaskBatchRules, materials: Materials) -> OwnedPicture:
     """A whole picture or the surroundings of a thing, at the size of the input."""
     side = rules.size.side
-    if rng.random() >= rules.close_share:
-        nameless = bool(rng.random() < rules.nameless_share)
-        longest = side if nameless else round(side * rng.uniform(0.9, _LARGER))
-        return _fitted(_picture(rng, longest, nameless, materials), side)
+    is_close = bool(rng.random() < rules.close_share)
     nameless = bool(rng.random() < rules.nameless_share)
-    return _fitted(_closer(rng, _picture(rng, round(side * rng.uniform(*_SCALES)), nameless, materials)), side)
+    if is_close:
+        longest = round(side * rng.uniform(*_SCALES))
+        return _fitted(_closer(rng, _picture(rng, longest, nameless, materials)), side)
+    longest = side if nameless else round(side * rng.uniform(0.9, _LARGER))
+    return _fitted(_picture(rng, longest, nameless, materials), side)
 
 
 def _picture(rng: Rng, longest: int, nameless: bool, materials: Materials) -> OwnedPicture:

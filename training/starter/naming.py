@@ -112,7 +112,8 @@ def _matched(
     predictions = list(zip(logits_of, boxes_of, strict=True))
     found = match(
         *(predictions, targets.boxes, targets.positive_map, targets.counts, targets.judged),
-        *(config, layers.encoder_boxes.float()),
+        costs=config,
+        proposals=layers.encoder_boxes,
     )
     yield from zip(logits_of, boxes_of, found, strict=True)
 
