@@ -1,6 +1,6 @@
 """The loss of a grounding detector, from each image's own boxes and positive map."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from training.config import TrainConfig
 from training.denoising import Copies
 from training.layer_outputs import LayerOutputs, layer_outputs
-from training.matcher import Matches, giou, match
+from training.matcher import Matches, giou, match, near
 from training.targets import PaddedTargets, Targets, pad_targets
 
 __all__ = ["CriterionConfig", "GroundingCriterion", "LayerOutputs", "Targets", "layer_outputs", "profile"]
 
 _COSTS = ("cost_class", "cost_l1", "cost_giou", "cost_behind")
-_WEIGHTS = (*_COSTS, "loss_class", "loss_l1", "loss_giou", "encoder", "alpha", "gamma")
+_WEIGHTS = (*_COSTS, "loss_class", "loss_l1", "loss_giou", "near", "encoder", "alpha", "gamma")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class CriterionConfig:
     loss_class: float = 1.0
     loss_l1: float = 5.0
     loss_giou: float = 2.0
+    near: float = 0.0  # of the box losses of all queries that began on a labelled box, see `training.matcher.near`
     encoder: float = 1.0  # of the proposals' terms
     alpha: float = 0.25  # focal balance: weight of a positive token
     gamma: float = 2.0  # focal focus
@@ -110,9 +111,22 @@ class GroundingCriterion(nn.Module):
         terms: dict[str, Tensor] = {}
         for (name, layer), matches in zip(predictions.items(), found, strict=True):
             terms |= self._layer(name, layer, padded, matches, divisor)
+        if self.config.near:
+            for kind, value in self._near(layers, padded, divisor):
+                terms[kind] = terms[kind] + value
         for kind in ("class", "l1", "giou"):
             terms[f"{kind}_enc"] = self.config.encoder * terms[f"{kind}_enc"]
         return terms | ({} if copies is None else self._denoised(layers, padded, copies, copied_in_step))
+
+    def _near(
+        self, layers: LayerOutputs, targets: PaddedTargets, divisor: int | Tensor
+    ) -> Iterator[tuple[str, Tensor]]:
+        """What the box terms of the decoder gain by all queries that began on a labelled box."""
+        found, share = near(layers.encoder_boxes.float(), targets.boxes, targets.counts)
+        wanted = targets.boxes[found.image, found.target]
+        for index, boxes in enumerate(layers.boxes):
+            for kind, value in self._box_terms(boxes.float()[found.image, found.query], wanted, share, divisor).items():
+                yield f"{kind}_{index}", self.config.near * value
 
     def _denoised(
         self, layers: LayerOutputs, targets: PaddedTargets, copies: Copies, copied_in_step: int | Tensor | None
@@ -142,12 +156,16 @@ class GroundingCriterion(nn.Module):
         matched = boxes[found.image, found.query]  # (M, 4)
         wanted = targets.boxes[found.image, found.target]
         matched_weight = weight[found.image, found.query]
-        matched_giou, matched_iou = giou(matched, wanted)
-        classes = self._class_loss(logits, targets, found, matched_iou.detach()) * targets.judged[:, None]
+        classes = self._class_loss(logits, targets, found, giou(matched, wanted)[1].detach()) * targets.judged[:, None]
+        terms = {"class": self.config.loss_class * (classes.sum(-1) * weight).sum() / divisor}
+        terms |= self._box_terms(matched, wanted, matched_weight, divisor)
+        return {f"{kind}_{name}": value for kind, value in terms.items()}
+
+    def _box_terms(self, boxes: Tensor, wanted: Tensor, weight: Tensor, divisor: int | Tensor) -> dict[str, Tensor]:
+        """Weighted "l1" and "giou" of (M, 4) boxes, each with a weight (M,) of its own."""
         return {
-            f"class_{name}": self.config.loss_class * (classes.sum(-1) * weight).sum() / divisor,
-            f"l1_{name}": self.config.loss_l1 * ((matched - wanted).abs().sum(-1) * matched_weight).sum() / divisor,
-            f"giou_{name}": self.config.loss_giou * ((1 - matched_giou) * matched_weight).sum() / divisor,
+            "l1": self.config.loss_l1 * ((boxes - wanted).abs().sum(-1) * weight).sum() / divisor,
+            "giou": self.config.loss_giou * ((1 - giou(boxes, wanted)[0]) * weight).sum() / divisor,
         }
 
     def _class_loss(self, logits: Tensor, targets: PaddedTargets, found: Matches, iou: Tensor) -> Tensor:

@@ -6,11 +6,13 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 _SAME_PLACE = 0.4  # IoU of two proposals
+_ON = 0.5  # IoU of a proposal and the labelled box that it lies on
 
 
 class MatchCosts(Protocol):
@@ -94,6 +96,29 @@ def behind(proposals: Tensor) -> Tensor:
     """
     overlaps = giou(proposals[:, :, None], proposals[:, None])[1]  # (B, Q, Q)
     return (overlaps.tril(-1) > _SAME_PLACE).any(-1)
+
+
+@torch.no_grad()
+def near(proposals: Tensor, target_boxes: Tensor, counts: Sequence[int]) -> tuple[Matches, Tensor]:
+    """Every query that began on a labelled box, by an IoU of more than 0.5, with the box on which it lies best.
+
+    One query of a hundred answers for a thing; how a box is fitted can be learned from the others on it as well.
+
+    Args:
+        proposals: (B, Q, 4) cxcywh where the queries began.
+        target_boxes: (B, N, 4) cxcywh, rows past an image's count are padding.
+        counts: labelled boxes of each image.
+
+    Returns:
+        M queries and their boxes, and (M,) shares: those of one box sum to 1.
+    """
+    rows = torch.arange(target_boxes.shape[1], device=proposals.device)
+    labelled = rows < torch.tensor(counts, device=proposals.device)[:, None]  # (B, N)
+    overlaps = giou(proposals[:, :, None], target_boxes[:, None])[1] * labelled[:, None]  # (B, Q, N)
+    best = F.pad(overlaps, (0, 1), value=_ON).amax(-1, keepdim=True)
+    on = (overlaps > _ON) & (overlaps == best)
+    image, query, target = on.nonzero(as_tuple=True)
+    return Matches(image, query, target), 1 / on.sum(1)[image, target]
 
 
 def giou(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

@@ -57,6 +57,21 @@ def test_every_layer_and_the_encoder_have_their_own_terms() -> None:
     assert all(term.ndim == 0 and torch.isfinite(term) for term in terms.values())
 
 
+def test_queries_that_began_on_a_box_learn_its_place_and_no_name() -> None:
+    label = targets((1,), width=4)
+    on_it = label.boxes + torch.tensor([0.01, 0.0, 0.0, 0.0])
+    far = torch.tensor([[0.9, 0.9, 0.1, 0.1]])
+    boxes = torch.stack([torch.cat([label.boxes, on_it, far])])  # the first fits and is matched
+    logits = torch.zeros(1, 3, 4)
+    layers = LayerOutputs([logits], [boxes], logits, boxes)
+    text = torch.ones(1, 4, dtype=torch.bool)
+    plain, taught = (GroundingCriterion(CriterionConfig(near=near))(layers, [label], text) for near in (0.0, 2.0))
+    changed = {name for name in plain if not torch.equal(plain[name], taught[name])}
+    assert changed == {"l1_0", "giou_0"}
+    # Two queries lie on the box, half of the weight 2 for each; the one that is off by 0.01 has a loss.
+    assert float(taught["l1_0"] - plain["l1_0"]) == pytest.approx(2 * 0.5 * 5 * 0.01, rel=1e-3)
+
+
 def test_a_step_in_parts_adds_up_to_the_whole_although_one_part_has_more_boxes() -> None:
     model = tiny_detector()
     criterion = GroundingCriterion(CriterionConfig())

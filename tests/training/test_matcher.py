@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from training.criterion import CriterionConfig
-from training.matcher import behind, giou, match
+from training.matcher import behind, giou, match, near
 
 COSTS = CriterionConfig()
 
@@ -104,3 +104,20 @@ def test_a_thing_that_only_second_proposals_lie_on_is_answered_for() -> None:
     assert behind(boxes).tolist() == [[False, True]]
     (found,) = match([(logits, boxes)], targets, names, [2], mask, replace(COSTS, cost_behind=2.0), boxes)
     assert dict(zip(found.target.tolist(), found.query.tolist(), strict=True)) == {0: 0, 1: 1}
+
+
+def test_all_queries_that_began_on_a_box_share_a_weight_of_one() -> None:
+    boxes = torch.tensor([[[0.3, 0.3, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2]], [[0.5, 0.5, 0.2, 0.2], [0.1, 0.1, 0.2, 0.2]]])
+    on_first, on_second, nowhere = [0.31, 0.3, 0.2, 0.2], [0.7, 0.72, 0.2, 0.2], [0.5, 0.1, 0.1, 0.1]
+    on_padding = [0.1, 0.1, 0.2, 0.2]
+    proposals = torch.tensor([[on_first, nowhere, on_second, on_first], [on_padding, nowhere, nowhere, on_padding]])
+    found, share = near(proposals, boxes, [2, 1])
+    assert found.image.tolist() == [0, 0, 0]
+    assert found.query.tolist() == [0, 2, 3]
+    assert found.target.tolist() == [0, 1, 0]
+    assert share.tolist() == [0.5, 1.0, 0.5]
+
+
+def test_pictures_without_boxes_have_no_query_on_one() -> None:
+    found, share = near(torch.rand(2, 3, 4), torch.zeros(2, 0, 4), [0, 0])
+    assert len(found.query) == len(share) == 0

@@ -135,7 +135,7 @@ def _file(work: Path, stage: StageConfig) -> Path:
 
 
 def _calibrate(model: Any, tokenizer: Any) -> None:
-    rules = BatchRules(longest=(WORKING_SIZE.longest_edge,), told_share=0.15)
+    rules = BatchRules(longest=(WORKING_SIZE.longest_edge,), drawn=FULL.batches.drawn, told_share=0.15)
     seen = SceneBatches(PromptWriter(tokenizer), rules, _CALIBRATION_SEED, 0, _CALIBRATION_BATCHES)
     calibrate_batch_norm(model, load(seen, workers=0))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -16,6 +17,7 @@ from training.starter.prompts import PromptWriter, TrainingPrompt
 from training.starter.texts import WrittenText, normalised, written_text
 from training.targets import Targets
 from training.worlds import CONCEPTS, Scene, SceneRules, render_scene
+from training.worlds.expressions import Kind
 from training.worlds.relations import TextRules, relation_scene, scene_texts, things_of
 from training.worlds.textures import Rng
 
@@ -23,7 +25,10 @@ from training.worlds.textures import Rng
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
-_TEXTS = TextRules(captions=2, expressions=5, absent_share=0.2)
+# Sides and relations are learnt slowest, and best where one picture comes with several of them.
+_KINDS: tuple[Kind, ...] = ("name", "relation", "relation", "relation", "side", "side", "side", "size")
+_TEXTS = TextRules(captions=1, expressions=8, absent_share=0.15, kinds=_KINDS)
+_LARGE = (0.4, 1.0)  # sides of large things, parts of the picture's shorter side
 _NATURAL_SHARE = 0.85  # of the things drawn from many: concepts in their own colours
 
 
@@ -68,14 +73,16 @@ class BatchRules:
 
     scenes: int = 16
     longest: tuple[int, ...] = (192, 224, 256, 288, 320, 320)  # longer side, drawn from these
+    drawn: tuple[float, float] = (1.0, 1.0)  # part of its size that a batch is drawn at, at least and at most
     aspects: tuple[float, ...] = (1.0, 4 / 3, 4 / 3, 3 / 2, 16 / 9, 3 / 4, 2 / 3)  # width : height
     unnamed_share: float = 0.6  # scenes that also show things the prompt does not name
     rival_share: float = 0.5  # of these things, those that share a noun with the prompt
     kinds: tuple[int, int] = (2, 6)  # named kinds of things in a scene, at least and at most
     objects: tuple[int, int] = (3, 10)
+    large_share: float = 0.0  # scenes with one or two things that may fill them; a text about a scene needs more
     empty_share: float = 0.1  # scenes that show nothing the prompt names
     told_share: float = 0.3  # batches with a text about each scene
-    texts: int = 2  # about each scene of such a batch
+    texts: int = 4  # about each scene of such a batch
     scene: SceneRules = field(default_factory=SceneRules)
 
 
@@ -99,7 +106,11 @@ class SceneBatches(Dataset[SceneBatch]):
         step = self.first + index
         size_hw = _size_hw(np.random.default_rng((self.seed, step)), self.rules)
         rng = np.random.default_rng((self.seed, step, self.rank))
-        return self._told(rng, size_hw) if rng.random() < self.rules.told_share else self._listed(rng, size_hw)
+        part = rng.uniform(*self.rules.drawn)
+        drawn_hw = (round(part * size_hw[0]), round(part * size_hw[1]))
+        told = rng.random() < self.rules.told_share
+        batch = self._told(rng, drawn_hw) if told else self._listed(rng, drawn_hw)
+        return batch if drawn_hw == size_hw else replace(batch, pixels=_enlarged(batch.pixels, size_hw))
 
     def _listed(self, rng: Rng, size_hw: tuple[int, int]) -> SceneBatch:
         cast, prompt = self.prompts.draw(rng)
@@ -124,6 +135,8 @@ class SceneBatches(Dataset[SceneBatch]):
                 kinds.append(_shown(rng, cast.rivals if rival else cast.others))
         fewest, most = self.rules.objects if len(kinds) > 2 else (1, 6)
         rules = replace(self.rules.scene, min_objects=fewest, max_objects=most)
+        if rng.random() < self.rules.large_share:
+            rules = replace(rules, min_objects=1, max_objects=2, smallest=_LARGE[0], largest=_LARGE[1])
         return render_scene(rng, size_hw, kinds, rules)
 
     def _told(self, rng: Rng, size_hw: tuple[int, int]) -> SceneBatch:
@@ -157,6 +170,12 @@ def pixels_of(images: NDArray[np.uint8]) -> Tensor:
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     pixels = (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
     return pixels.contiguous(memory_format=torch.channels_last)
+
+
+def _enlarged(pixels: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """As preprocessing enlarges a picture that is smaller than the working size."""
+    grown = F.interpolate(pixels, size_hw, mode="bilinear", align_corners=False)
+    return grown.contiguous(memory_format=torch.channels_last)
 
 
 def targets_of(scene: Scene, prompt: TrainingPrompt) -> Targets:

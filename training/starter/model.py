@@ -1,17 +1,26 @@
 """The starter's network: a small MM-Grounding-DINO in transformers' own classes."""
 
-from math import cos, pi
+from math import cos, exp, log, pi
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import BertConfig, MMGroundingDinoConfig, MMGroundingDinoForObjectDetection, ResNetConfig
-from transformers.models.mm_grounding_dino.modeling_mm_grounding_dino import MMGroundingDinoFrozenBatchNorm2d
+from transformers.models.mm_grounding_dino.modeling_mm_grounding_dino import (
+    MMGroundingDinoFrozenBatchNorm2d,
+    encode_sinusoidal_position_embedding,
+)
 
 _FUSION_START = 1e-3  # layer scale of the fusion at the identity start
 _BUMP_REACH = 0.06  # half width of a bump, part of the picture's side
 _ATTRACTION = 3.0  # scale of queries and keys at the start
+_WORD_STD = 0.18  # of a word's embedding at the start, which gives it the norm that those of trained words have
 _CONTENT_STD = 0.1  # of the queries' own contents at the start
+_OUTSIDE = 4096.0  # boxes away: a place outside of every picture, where there is nothing but 0
+_PLACE_SIDES = (0.1, 0.2, 0.35)  # of the boxes that the place of a query is read from at the start
+_PLACE_GRID = 24  # such boxes in a row
+_UNSAID = -1.0  # log odds of the place outside against all others, in the middle of the picture
+_SAID = 3.0  # standard deviation of the place that is written, of contents whose norm is about 11
 
 
 def starter_config(vocabulary: int, *, width: int = 128, queries: int = 100) -> MMGroundingDinoConfig:
@@ -65,6 +74,7 @@ def build_starter(config: MMGroundingDinoConfig, seed: int = 0) -> Any:
     """A random starter that can be trained from nothing, in training mode.
 
     transformers freezes a ResNet whole and gives it batch norms without statistics; both would keep it from learning.
+    BERT's words start so small that rare ones stay alike: "leftmost" and "rightmost" were the same to a starter once.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -75,6 +85,7 @@ def build_starter(config: MMGroundingDinoConfig, seed: int = 0) -> Any:
         for module in backbone.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.normal_(model.model.text_backbone.embeddings.word_embeddings.weight, std=_WORD_STD)
     return model.train()
 
 
@@ -143,3 +154,58 @@ def let_queries_see_neighbours(model: Any, seed: int = 0) -> None:
             nn.init.zeros_(linear.bias)
     contents = torch.randn(model.config.num_queries, width, generator=generator) * _CONTENT_STD
     model.model.query_position_embeddings.weight.copy_(contents)
+
+
+@torch.no_grad()
+def let_queries_know_their_place(model: Any, seed: int = 0) -> None:
+    """Start each decoder layer so that it writes into a query's contents where in the picture the query lies.
+
+    In this architecture places decide what attention looks at, but they are no part of what it takes from there, so
+    that little could tell "the left cat" from the right one but the picture's edge, as far as the backbone feels it.
+    Here two heads of each look at the cells have one point far outside of the picture, where all values are 0: the
+    farther right (or down) a query lies, the more of its weight goes there, and the less is left of a constant in the
+    head's values. Queries can then hold their own place against those of others and against the words.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    decoder, width = model.model.decoder, model.config.d_model
+    for layer in decoder.layers:
+        attention = layer.encoder_attn
+        for axis in range(2):
+            reading = _reading_of_places(decoder.reference_points_head, width, axis)
+            _write_in_head(attention, attention.n_heads - 1 - axis, *reading, generator)
+
+
+def _write_in_head(attention: Any, head: int, weight: Tensor, bias: float, generator: torch.Generator) -> None:
+    """Let a head of a look at the cells write what `weight` (D,) and `bias` read of a query, from -1 to 1."""
+    size, points = attention.d_model // attention.n_heads, attention.n_levels * attention.n_points
+    row, own = (head + 1) * points - 1, slice(head * size, (head + 1) * size)
+    attention.attention_weights.weight[row] = weight
+    attention.attention_weights.bias[row] = bias + _UNSAID + log(points - 1)
+    attention.sampling_offsets.weight[2 * row : 2 * row + 2] = 0
+    attention.sampling_offsets.bias[2 * row : 2 * row + 2] = _OUTSIDE
+    constant = torch.randn(size, generator=generator)
+    reach = attention.output_proj.weight[:, own] @ constant
+    left = 1 / (1 + exp(_UNSAID))  # of the head's weight, in the middle of the picture
+    by_place = left * (1 - left) / 3**0.5  # its standard deviation, for places from -1 to 1
+    scale = float(_SAID / by_place / reach.norm())
+    attention.value_proj.bias[own] += scale * constant
+    attention.output_proj.bias -= scale * left * reach
+
+
+def _reading_of_places(head: Any, width: int, axis: int) -> tuple[Tensor, float]:
+    """Weights (D,) and a bias that read x or y, from -1 to 1, of a query's position among contents that are noise.
+
+    Args:
+        head: the decoder's `reference_points_head`.
+        width: D.
+        axis: 0 for x, 1 for y.
+    """
+    line = (torch.arange(_PLACE_GRID) + 0.5) / _PLACE_GRID
+    x, y, side = torch.meshgrid(line, line, torch.tensor(_PLACE_SIDES), indexing="ij")
+    boxes = torch.stack([x, y, side, side], -1).reshape(1, -1, 4)
+    places = head(encode_sinusoidal_position_embedding(boxes, num_pos_feats=width // 2))[0]  # (N, D)
+    wanted, centred = boxes[0, :, axis] * 2 - 1, places - places.mean(0)
+    moment = centred.T @ wanted / len(wanted)  # (D,)
+    weight = torch.linalg.solve(centred.T @ centred / len(wanted) + torch.eye(width), moment)
+    weight *= wanted.var() / (weight @ moment)  # so that it reads 1 where 1 is wanted
+    return weight, -float(places.mean(0) @ weight)

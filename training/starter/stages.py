@@ -16,7 +16,11 @@ from training.processes import Processes
 from training.starter.batches import BatchRules, SceneBatch, SceneBatches, load
 from training.starter.casting import CastRules
 from training.starter.forward import StarterForward
-from training.starter.model import let_queries_see_neighbours, start_encoder_as_identity
+from training.starter.model import (
+    let_queries_know_their_place,
+    let_queries_see_neighbours,
+    start_encoder_as_identity,
+)
 from training.starter.naming import dense_naming_loss, naming_losses, phrase_losses, pointing_losses
 from training.starter.prompts import PromptRules, PromptWriter
 from training.targets import PaddedTargets, pad_targets
@@ -79,9 +83,16 @@ FULL = StageConfig(
     seed=1,
     # Focal gamma 1 presses harder on names that are wrong; one query for a thing in all matches, on second boxes; names
     # have a gradient two to three times as large as boxes, which weigh more here than in the paper.
-    criterion=CriterionConfig(iou_aware=True, gamma=1.0, cost_behind=2.0, loss_l1=10.0, loss_giou=5.0),
+    criterion=CriterionConfig(iou_aware=True, gamma=1.0, cost_behind=2.0, loss_l1=10.0, loss_giou=5.0, near=1.0),
+    pointing=1.0,
     batches=BatchRules(
-        longest=(224, 256, 288, 320, 320), unnamed_share=0.75, empty_share=0.2, told_share=0.4, scene=_SCENE
+        longest=(320, 384, 448, 448),
+        drawn=(0.55, 1.0),  # photos are often smaller than the working size
+        unnamed_share=0.75,
+        empty_share=0.2,
+        large_share=0.1,
+        told_share=0.5,
+        scene=_SCENE,
     ),
 )
 
@@ -111,6 +122,7 @@ def begin(config: StageConfig, model: Any) -> StageState:
     if config.name == "full":
         start_encoder_as_identity(model)
         let_queries_see_neighbours(model)
+        let_queries_know_their_place(model)
     average = AveragedWeights(dict(model.named_parameters(remove_duplicate=False)), config.average_decay)
     return StageState(config, model, average, _optimizer(config, model))
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from annotations.captions import CaptionText, expression
 from training.worlds.concepts import COLOURED_SHAPES, CONCEPTS, SHAPE_COLOURS, SHAPES, TEXTURES, THINGS, TINTED
-from training.worlds.expressions import Expression, expressions
+from training.worlds.expressions import Expression, Kind, expressions
 from training.worlds.held_out import is_unseen
 from training.worlds.nouns import TOLD_CONCEPTS, TOLD_SHAPES, Description, description_of
 from training.worlds.places import Thing
@@ -42,6 +42,7 @@ class TextRules:
     captions: int = 2  # most; fewer where little is clear
     expressions: int = 6  # most
     absent_share: float = 0.2  # of the expressions mean nothing in the picture
+    kinds: tuple[Kind, ...] = ("name", "relation", "side", "size")  # one that stands here twice is drawn twice as often
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def scene_texts(rng: Rng, things: Sequence[Thing], texts: TextRules | None = Non
     said = expressions(things, _absent(rng, things))
     absent = min(int(rng.binomial(texts.expressions, texts.absent_share)), texts.expressions)
     for is_there, count in ((True, texts.expressions - absent), (False, absent)):
-        for chosen in _drawn(rng, [one for one in said if (one.thing is not None) is is_there], count):
+        for chosen in _drawn(rng, [one for one in said if (one.thing is not None) is is_there], count, texts.kinds):
             boxes = np.array([] if chosen.thing is None else [chosen.thing.box], np.float32).reshape(-1, 4)
             found.setdefault(chosen.text, expression(chosen.text, boxes))
     return list(found.values())
@@ -142,14 +143,16 @@ def _absent(rng: Rng, things: Sequence[Thing]) -> list[Description]:
     return [Description(str(noun)) for noun in rng.choice(nouns, _ABSENT_NAMES, replace=False)]
 
 
-def _drawn(rng: Rng, said: Sequence[Expression], count: int) -> list[Expression]:
-    """Some of the expressions: of each kind about as many, though relations can be told in many more ways."""
-    by_kind: dict[str, list[Expression]] = {}
+def _drawn(rng: Rng, said: Sequence[Expression], count: int, kinds: Sequence[Kind]) -> list[Expression]:
+    """Some of the expressions, of each kind as often as it is named, though relations can be told in many more ways."""
+    by_kind: dict[Kind, list[Expression]] = {}
     for one in said:
-        by_kind.setdefault(one.kind, []).append(one)
+        if one.kind in kinds:
+            by_kind.setdefault(one.kind, []).append(one)
     drawn: list[Expression] = []
     while by_kind and len(drawn) < count:
-        kind = sorted(by_kind)[rng.integers(len(by_kind))]
+        left = [kind for kind in kinds if kind in by_kind]
+        kind = left[rng.integers(len(left))]
         drawn.append(by_kind[kind].pop(int(rng.integers(len(by_kind[kind])))))
         if not by_kind[kind]:
             del by_kind[kind]

@@ -1,5 +1,7 @@
 """Batches of scenes for the starter."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -8,6 +10,7 @@ from training.starter.batches import BatchRules, SceneBatches, load
 from training.starter.casting import CastRules, draw_cast
 from training.starter.prompts import PromptRules, PromptWriter
 from training.starter.tokenizer import build_tokenizer
+from training.targets import Targets
 from training.worlds.concepts import CONCEPTS, THINGS, UNTAUGHT
 from training.worlds.held_out import is_unseen, unseen_things
 
@@ -55,6 +58,36 @@ def test_pictures_come_in_the_sizes_that_preprocessing_makes() -> None:
         assert long <= 128
         assert short <= 96
         assert short % 8 == long % 8 == 0
+
+
+def test_what_is_drawn_smaller_is_enlarged_to_the_batchs_size() -> None:
+    writer, index = PromptWriter(build_tokenizer(), PromptRules(names=(4,))), 1
+    drawn, enlarged = (
+        SceneBatches(writer, replace(RULES, drawn=part, told_share=0.0), 5, 0, 6)[index].pixels
+        for part in ((1.0, 1.0), (0.4, 0.5))
+    )
+    assert enlarged.shape == drawn.shape
+    assert enlarged.is_contiguous(memory_format=torch.channels_last)
+    assert _steepness(enlarged) < 0.75 * _steepness(drawn)
+
+
+def _steepness(pixels: torch.Tensor) -> float:
+    return float(pixels.diff(dim=3).abs().mean())
+
+
+def test_large_things_fill_pictures_alone_or_by_twos() -> None:
+    writer = PromptWriter(build_tokenizer(), PromptRules(names=(4,)))
+    rules = replace(RULES, scenes=16, told_share=0.0, empty_share=0.0, unnamed_share=0.0)
+    usual, large = (
+        [targets for batch in load(SceneBatches(writer, changed, 5, 0, 2), workers=0) for targets in batch.targets]
+        for changed in (rules, replace(rules, large_share=1.0))
+    )
+    assert max(len(targets.boxes) for targets in large) <= 2
+    assert _mean_area(large) > 2 * _mean_area(usual)
+
+
+def _mean_area(found: list[Targets]) -> float:
+    return float(torch.cat([targets.boxes[:, 2:].prod(-1) for targets in found]).mean())
 
 
 def test_a_batch_has_one_prompt_or_a_text_for_each_scene() -> None:

@@ -6,9 +6,16 @@ import pytest
 import torch
 from transformers.models.mm_grounding_dino import modeling_mm_grounding_dino as hf
 
+from engine.network.network import GroundingNetwork
 from training.starter.batches import SceneBatch
 from training.starter.calibration import calibrate_batch_norm
-from training.starter.model import build_starter, let_queries_see_neighbours, starter_config
+from training.starter.model import (
+    build_starter,
+    let_queries_know_their_place,
+    let_queries_see_neighbours,
+    start_encoder_as_identity,
+    starter_config,
+)
 
 
 @pytest.fixture
@@ -33,6 +40,39 @@ def test_queries_at_the_same_place_attract_each_other(starter: Any) -> None:
     assert same_place > 0.7 * price[0, 0]
     assert far < 0.05 * same_place
     assert far < same_column < 0.7 * same_place  # equal in x alone
+
+
+@torch.no_grad()
+def test_a_querys_contents_say_where_it_lies_after_each_layer(starter: Any) -> None:
+    start_encoder_as_identity(starter)
+    let_queries_see_neighbours(starter)
+    assert min(_legible_places(starter)) < 0.4
+    let_queries_know_their_place(starter)
+    assert min(_legible_places(starter)) > 0.6
+
+
+def _legible_places(starter: Any) -> list[float]:
+    """How much of the variance of x and y, at least, a linear map reads from the contents after each decoder layer.
+
+    The map is fitted to the queries of one half of the pictures, and held against those of the other.
+    """
+    network, random = GroundingNetwork(starter.eval()), torch.Generator().manual_seed(0)
+    text = network.text(torch.randint(5, 200, (1, 20), generator=random), torch.ones(1, 20, dtype=torch.bool))
+    image = network.image(torch.randn(24, 3, 320, 384, generator=random))
+    centres = torch.rand(24, starter.config.num_queries, 2, generator=random) * 0.8 + 0.1
+    contents: list[torch.Tensor] = []
+    hook = starter.model.decoder.layer_norm.register_forward_hook(lambda _, __, normed: contents.append(normed))
+    list(network.decode(image, text, torch.cat([centres, torch.full_like(centres, 0.12)], -1)))
+    hook.remove()
+    result = []
+    for of_layer in contents:
+        rows, wanted = of_layer.flatten(0, 1), centres.flatten(0, 1)
+        rows = torch.cat([rows, torch.ones(len(rows), 1)], 1)
+        half = len(rows) // 2
+        fitted = torch.linalg.lstsq(rows[:half], wanted[:half]).solution
+        left = (rows[half:] @ fitted - wanted[half:]).square().mean(0)
+        result.append(float((1 - left / wanted[half:].var(0)).min()))
+    return result
 
 
 @torch.no_grad()

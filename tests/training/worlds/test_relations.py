@@ -119,7 +119,7 @@ def box(thing: Seen) -> tuple[float, float, float, float]:
     return thing.x1, thing.y1, thing.x2, thing.y2
 
 
-def layouts(count: int) -> Iterator[tuple[list[Thing], list[Seen], list[CaptionText]]]:
+def layouts(count: int, rules: TextRules | None = None) -> Iterator[tuple[list[Thing], list[Seen], list[CaptionText]]]:
     """Things at random places, of few kinds, and what is said of them; nothing is drawn."""
     for index in range(count):
         rng = np.random.default_rng((11, index))
@@ -129,7 +129,7 @@ def layouts(count: int) -> Iterator[tuple[list[Thing], list[Seen], list[CaptionT
         labels = [int(label) for label in rng.choice(kinds, len(boxes))]
         things = [Thing(description_of(label), tuple(box)) for label, box in zip(labels, boxes, strict=True)]
         seen = [Seen(label, *box) for label, box in zip(labels, boxes, strict=True)]
-        yield things, seen, scene_texts(rng, things, TextRules(expressions=12, absent_share=0.3))
+        yield things, seen, scene_texts(rng, things, rules or TextRules(expressions=12, absent_share=0.3))
 
 
 def test_what_is_said_is_true_of_the_boxes() -> None:
@@ -183,6 +183,15 @@ def test_about_the_wanted_share_of_expressions_means_nothing() -> None:
     said = [text for _, _, texts in layouts(200) for text in texts if text.kind == "expression"]
     absent = sum(not text.phrases for text in said) / len(said)
     assert 0.25 < absent < 0.45  # of 0.3, as true ones run out first
+
+
+def test_only_the_wanted_kinds_are_said_and_those_named_often_more_often() -> None:
+    rules = TextRules(captions=0, expressions=2, absent_share=0, kinds=("side", "size", "size", "size"))
+    said = [text.text for *_, texts in layouts(200, rules) for text in texts]
+    sides = [text for text in said if re.match(r"the (left|right|top|bottom)most ", text)]
+    sizes = [text for text in said if re.match(r"the (larger|smaller|largest|smallest) ", text)]
+    assert len(sides) + len(sizes) == len(said) > 100
+    assert 0 < len(sides) < len(sizes)
 
 
 def test_the_words_are_whole_for_the_starters_tokenizer() -> None:
