@@ -2,16 +2,16 @@
 
 Paper: MM-Grounding-DINO (Zhao et al., arXiv:2401.02361), made small: 4.5 million parameters.
 Data: `training.worlds`, 542 concepts, coloured and textured shapes, captions and expressions, rendered while training;
-    pictures of up to 320 px. Compositions of `training.worlds.held_out` are never shown.
+    pictures of up to 448 px. Compositions of `training.worlds.held_out` are never shown.
 Stages: A, every cell in the middle of a thing answers for it, without encoder and decoder; B, the whole model with the
     loss of `training.criterion` and those of `training.starter.naming`. At the export scores are moved so that the best
     threshold is 0.4.
 Command: `python -m training.starter WORK`, then `python -m training.starter WORK --export engine/weights/starter`
     (Debian: fonts-noto-color-emoji). A training that was stopped is taken up by the same command; `torchrun` trains in
     several processes, `--device cuda --workers 10` on a GPU (never tried there).
-Hardware and time: 2 cores of a CPU that other work shared: 30 minutes for 10,000 steps of A on one of them, 4.5 hours
-    for 16,000 of B by two processes at 1.0 s (the shipped weights had part of that, see below).
-Score: AP50 0.874 with every box counted, AP 0.516, on 1,200 held-out scenes with prompts of 16 names, measured by
-    `python launch.py bench starter`. docs/log.md tells how it was reached, with settings that changed on the way; the
-    defaults here are those of its end, and were not run from the start.
+Hardware and time: 2 cores of a CPU: 30 minutes for 10,000 steps of A on one of them, 9 hours for 18,500 of B by two
+    processes at 1.75 s (the shipped weights had less of that, most of it on smaller pictures, see below).
+Score: AP50 0.859 with every box counted, AP 0.561, on 1,200 held-out scenes with prompts of 16 names; the right thing
+    for 0.82 of 400 expressions; measured by `python launch.py bench starter`. docs/log.md tells how it was reached,
+    with settings that changed on the way; the defaults here are those of its end, and were not run from the start.
 """
