@@ -1,7 +1,7 @@
 """The loss of a grounding detector, from each image's own boxes and positive map."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -54,9 +54,10 @@ def profile(model_type: str, config: TrainConfig) -> CriterionConfig:
     mean of its tokens; "iou_aware" has the weights of the former, but see `iou_aware_loss`.
     """
     family = config.loss if config.loss != "auto" else model_type.replace("-", "_")
+    common = CriterionConfig(encoder=config.encoder_loss, cost_behind=config.cost_behind)
     if family == "grounding_dino":
-        return CriterionConfig(class_cost="mean", cost_class=1.0, loss_class=2.0, encoder=config.encoder_loss)
-    return CriterionConfig(iou_aware=family == "iou_aware", encoder=config.encoder_loss)
+        return replace(common, class_cost="mean", cost_class=1.0, loss_class=2.0)
+    return replace(common, iou_aware=family == "iou_aware")
 
 
 class GroundingCriterion(nn.Module):

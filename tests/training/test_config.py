@@ -148,6 +148,11 @@ def test_only_a_large_model_is_shown_noised_copies() -> None:
     assert defaults_for("cuda", 205, SWIN).denoising == 100
 
 
+def test_only_a_small_detector_is_taught_which_query_answers() -> None:
+    assert defaults_for("cpu", 205, STARTER).cost_behind == 2
+    assert defaults_for("cuda", 205, SWIN).cost_behind == 0
+
+
 def test_only_a_large_model_keeps_its_text_encoder_and_only_in_mode_vocabulary() -> None:
     assert defaults_for("cuda", 205, SWIN).text_multiplier == 0
     assert defaults_for("cuda", 205, SWIN, "closed").text_multiplier > 0

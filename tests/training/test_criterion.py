@@ -270,6 +270,12 @@ def test_a_checkpoint_is_taught_by_the_paper_of_its_family() -> None:
     assert profile("grounding-dino", TrainConfig().updated({"loss": "iou_aware"})).iou_aware
 
 
+def test_the_price_of_a_query_behind_a_better_one_is_the_runs() -> None:
+    for name in ("mm_grounding_dino", "grounding_dino", "iou_aware"):
+        config = TrainConfig().updated({"loss": name, "cost_behind": 1.5})
+        assert profile("mm-grounding-dino", config).cost_behind == 1.5
+
+
 def test_an_unknown_token_has_no_say_in_match_and_loss() -> None:
     unknown = Targets(BOX.boxes, torch.tensor([[False, True, False]]), torch.tensor([True, False, False]))
     criterion, mask = GroundingCriterion(CriterionConfig()), torch.ones(1, 3, dtype=torch.bool)
