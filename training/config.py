@@ -123,10 +123,10 @@ def defaults_for(device: str, images: int, parameters: int = 0, mode: Mode = "vo
     A small model (the starter) takes a high rate everywhere, since it knows few words and fewer pictures, and leaves a
     core of the processor to the page and to the reading of images; denoising cost it time and gave it nothing. Which
     query answers for a thing is taught as in its own training: otherwise it forgets on few photos to leave second boxes
-    out, and raccoons had 0.28 instead of 0.51 (docs/log.md). A Swin-sized one follows MM-Grounding-DINO's recipe for
-    small datasets, its backbone frozen, and in mode "vocabulary" its text encoder too. Mode "vocabulary" repeats what
-    the detector knows, where there are other images: a starter kept a thirtieth of that without it, and nine tenths
-    with 0.3 of each step (docs/benchmarks.md).
+    out: AP50 of raccoons 0.23 instead of 0.69 after 150 steps (docs/log.md). A Swin-sized one follows MM-Grounding-
+    DINO's recipe for small datasets, its backbone frozen, and in mode "vocabulary" its text encoder too. Mode
+    "vocabulary" repeats what the detector knows, where there are other images: a starter kept a thirtieth of that
+    without it, and nine tenths with 0.3 of each step (docs/benchmarks.md).
     A CPU gets few steps. 0 parameters stands for a large model.
     """
     small = 0 < parameters < SMALL_MODEL_PARAMETERS

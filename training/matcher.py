@@ -115,7 +115,7 @@ def near(proposals: Tensor, target_boxes: Tensor, counts: Sequence[int]) -> tupl
     rows = torch.arange(target_boxes.shape[1], device=proposals.device)
     labelled = rows < torch.tensor(counts, device=proposals.device)[:, None]  # (B, N)
     overlaps = giou(proposals[:, :, None], target_boxes[:, None])[1] * labelled[:, None]  # (B, Q, N)
-    best = F.pad(overlaps, (0, 1), value=_ON).amax(-1, keepdim=True)
+    best = F.pad(overlaps, (0, 1), value=_ON).amax(-1, keepdim=True)  # there may be no box to take the most of
     on = (overlaps > _ON) & (overlaps == best)
     image, query, target = on.nonzero(as_tuple=True)
     return Matches(image, query, target), 1 / on.sum(1)[image, target]
