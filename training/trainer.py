@@ -17,6 +17,7 @@ from training.config import TrainConfig
 from training.data import Batch, prefetched, resized_to
 from training.ema import AveragedWeights
 from training.errors import StateRefused, TrainingDiverged, TrainingError
+from training.heap import keep_freed_memory
 from training.metrics.coco import Evaluation
 from training.parameters import choose_trainable, optimizer_for, set_mode
 from training.processes import Processes
@@ -136,6 +137,7 @@ class _Loop:
     def run(self, stop: Callable[[], bool]) -> Iterator[Progress]:
         config, state = self._config, self._state
         torch.set_num_threads(config.threads or self._threads_before)
+        keep_freed_memory()
         self._begin_together()
         yield self._progress("resumed") if state.before else self._validate()
         if config.short_side_px:  # from here on: what came before was measured at the size it was made for

@@ -11,6 +11,7 @@ import torch
 
 from engine.errors import EngineError
 from training.errors import TrainingError
+from training.heap import keep_freed_memory
 from training.segmenter.course import (
     COARSE,
     FINE,
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--export", type=Path, help="only write the newest weights as a checkpoint into this folder")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     coarse, fine = replace(COARSE, steps=options.coarse_steps), replace(FINE, steps=options.fine_steps)
     try:
         if options.export:

@@ -17,6 +17,7 @@ from engine.devices import pick_device
 from engine.errors import EngineError
 from training.benchmarks.starter import StarterBenchmark
 from training.errors import TrainingError
+from training.heap import keep_freed_memory
 from training.processes import Processes, joined
 from training.starter.batches import BatchRules, SceneBatches, load
 from training.starter.calibration import calibrate_batch_norm
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--export", type=Path, help="only write the newest weights as a checkpoint into this folder")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     stages = tuple(
         replace(stage, steps=steps, batches=replace(stage.batches, scenes=options.scenes))
         for stage, steps in ((DENSE, options.dense_steps), (FULL, options.full_steps))

@@ -12,7 +12,7 @@ from engine.network.switches import Switches
 from training.dense import DenseOutputs
 from training.layer_outputs import LayerOutputs
 
-_WAYS = Switches(fuse_through_text=False, weighted_bags=False)  # a small network's pictures are small, prompts long
+_WAYS = Switches(weighted_bags=False)  # with gradients, bags are no faster than grids at these sizes
 
 
 class StarterForward:
