@@ -12,7 +12,7 @@ def keep_freed_memory() -> bool:
     """Let glibc keep what is freed until the process ends; False where there is no glibc.
 
     By itself it returns every block of more than 32 MB to the system, and smaller ones at the heap's end; a step on a
-    CPU then waits for the same pages once more, zeroed one by one: up to a sixth of a step of the starter (docs/log.md).
+    CPU then waits for the same pages once more, zeroed one by one: up to a sixth of the starter's (docs/log.md).
     """
     if not sys.platform.startswith("linux"):
         return False
