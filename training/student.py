@@ -13,6 +13,7 @@ from training.denoising import ContrastiveDenoising, Copies
 from training.dense import DenseOutputs, dense_loss, seen_cells
 from training.layer_outputs import DecoderStates, layer_outputs
 from training.precision import autocast
+from training.sampling import sample_by_engine
 from training.targets import PaddedTargets, pad_targets
 
 
@@ -23,13 +24,15 @@ class Student(nn.Module):
     processes can add up their gradients. It knows no dataset and no optimiser.
 
     Attributes:
-        model: a two-stage `GroundingDinoForObjectDetection` or `MMGroundingDinoForObjectDetection`, unchanged.
+        model: a two-stage `GroundingDinoForObjectDetection` or `MMGroundingDinoForObjectDetection`; only how its
+            deformable attention samples is changed, see `training.sampling`.
         denoising: its parameters learn with the model's, and are thrown away afterwards; None: without.
     """
 
     def __init__(self, model: Any, config: TrainConfig) -> None:
         super().__init__()
         self.model = model
+        sample_by_engine(model)
         self.criterion = GroundingCriterion(profile(model.config.model_type, config))
         self.denoising = ContrastiveDenoising(model, config) if config.denoising else None
         self._config = config

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 
+import torch
+
+from engine.benchmarks import sampling
 from engine.benchmarks.beside import in_turns, timed
 from engine.benchmarks.floor import floor_seconds
 from engine.benchmarks.full_size import names
@@ -18,6 +21,7 @@ from engine.benchmarks.subject import (
     theirs,
 )
 from engine.grounding import GroundingDetector
+from engine.network.deformable import Shapes
 from engine.network.switches import Switches
 from engine.ontology import Ontology
 
@@ -38,7 +42,7 @@ SWITCHES = (
 Say = Callable[[str], None]
 
 
-def measure(subject: Subject, say: Say) -> dict[str, float]:
+def measure(subject: Subject, say: Say, shapes: Shapes = sampling.FULL_SHAPES) -> dict[str, float]:
     """The rows "latency_ratio" and so on of `bench engine`, without their "cpu."."""
     found = _differences(subject)
     say(f"outputs compared: largest difference {found['max_diff']:.1e}")
@@ -47,6 +51,8 @@ def measure(subject: Subject, say: Say) -> dict[str, float]:
     found |= _another_prompt(subject)
     say(f"another prompt: {found['reprompt_seconds']:.2f} s")
     found |= gains(subject, SWITCHES, _CATEGORIES)
+    found |= sampling.measure_learning(torch.device("cpu"), subject.repeats, shapes)
+    say(f"sampling with gradients: {found['learning_seconds']:.2f} s a layer")
     found |= _vocabulary(subject)
     say(f"{subject.vocabulary} names: {found['vocabulary_seconds']:.1f} s")
     return found

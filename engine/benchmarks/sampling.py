@@ -102,6 +102,17 @@ def measure(device: torch.device, repeats: int, shapes: Shapes = FULL_SHAPES) ->
     }
 
 
+def measure_learning(device: torch.device, repeats: int, shapes: Shapes = FULL_SHAPES) -> dict[str, float]:
+    """A layer in float32 with its gradients, as fine-tuning runs it: by what the device takes, and by `grid_sample`.
+
+    Returns:
+        "learning_seconds" of a layer there and back, "learning_ratio" the time of `grid_sample` over it.
+    """
+    sets = [samples_of(shapes, device, torch.float32, seed) for seed in range(_SETS)]
+    ours, grid = _in_turns([_each_back(way, sets) for way in (kernel_or(weighted_bags), grid_samples)], repeats, device)
+    return {"learning_seconds": ours, "learning_ratio": grid / ours}
+
+
 def _each(sampler: Sampler, sets: Sequence[Samples]) -> Callable[[int], object]:
     return lambda number: sets[number % len(sets)].taken(_like_autocast(sampler))
 

@@ -93,13 +93,27 @@ def weighted_bags(cells: Tensor, places: Tensor, weights: Tensor, shapes: Shapes
 
 
 def kernel_or(otherwise: Sampler) -> Sampler:
-    """The Triton kernel (`engine.network.kernel`) for tensors on a GPU that runs it, for others another sampler."""
+    """What was written for a device where it is faster, for all else another sampler.
+
+    On a GPU that runs it the Triton kernel (`engine.network.kernel`); on a processor the compiled loops
+    (`engine.network.loops`) where gradients are wanted: without, weighted bags are as fast.
+    """
 
     def samples(cells: Tensor, places: Tensor, weights: Tensor, shapes: Shapes) -> Tensor:
-        kernel = kernel_on(cells.device) if cells.is_cuda else None
+        kernel = kernel_on(cells.device) if cells.is_cuda else _loops(cells, places, weights)
         return (kernel or otherwise)(cells, places, weights, shapes)
 
     return samples
+
+
+def _loops(*given: Tensor) -> Sampler | None:
+    """The compiled loops, for tensors on a processor of which one wants a gradient."""
+    wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given)
+    if not wanted or given[0].device.type != "cpu" or torch.compiler.is_compiling():
+        return None
+    from engine.network.loops import loop_samples  # numba takes half a second to come, and only training needs it
+
+    return loop_samples
 
 
 def kernel_on(device: torch.device) -> Sampler | None:

@@ -24,7 +24,8 @@ class Switches:
         fuse_through_text: image and text are fused by associativity, see `engine.network.fusion`.
         weighted_bags: deformable attention sums weighted rows instead of sampling grids.
         fast_products: a CPU multiplies by the faster of two libraries, see `engine.products`.
-        kernel: deformable attention is sampled by a Triton kernel on a GPU that runs it; elsewhere it changes nothing.
+        kernel: deformable attention is sampled by a Triton kernel on a GPU that runs it, and by compiled loops on a
+            processor where gradients are wanted; elsewhere it changes nothing.
         feed_in_parts: a CPU puts the cells through the feed-forward layers some after others.
         swin_in_parts: a CPU puts the windows of a Swin backbone through its blocks some after others.
         true_text_length: scores are as long as the prompt instead of padded to the longest that the model reads.

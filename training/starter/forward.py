@@ -8,11 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.network.network import GroundingNetwork, box_deltas, contrast
-from engine.network.switches import Switches
 from training.dense import DenseOutputs
 from training.layer_outputs import LayerOutputs
-
-_WAYS = Switches(weighted_bags=False)  # with gradients, bags are no faster than grids at these sizes
 
 
 class StarterForward:
@@ -23,7 +20,7 @@ class StarterForward:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self._network = GroundingNetwork(model, _WAYS)
+        self._network = GroundingNetwork(model)
 
     def dense(self, pixels: Tensor, input_ids: Tensor, text_mask: Tensor) -> DenseOutputs:
         """The proposal head on normalised neck features and text, without the encoder between.

@@ -18,13 +18,20 @@ def subject() -> Subject:
 
 def test_every_row_is_measured(subject: Subject) -> None:
     said: list[str] = []
-    found = measure(subject, said.append)
+    found = measure(subject, said.append, ((12, 16), (6, 8)))
     assert found["max_diff"] < 1e-4
     assert found["batch_diff"] < 1e-4
     assert found["naive_prompts"] == 3  # 90 names, 40 at a time
     assert 1 <= found["vocabulary_prompts"] < 3
     gains = (*SWITCHES, "keep_features")
-    times = ("latency_ratio", "over_floor", "reprompt_ratio", "vocabulary_ratio", *(f"gain_{name}" for name in gains))
+    times = (
+        "latency_ratio",
+        "learning_ratio",
+        "over_floor",
+        "reprompt_ratio",
+        "vocabulary_ratio",
+        *(f"gain_{name}" for name in gains),
+    )
     assert all(found[name] > 0 for name in times)
     assert said
 
