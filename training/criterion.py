@@ -17,7 +17,7 @@ from training.targets import PaddedTargets, Targets, pad_targets
 __all__ = ["CriterionConfig", "GroundingCriterion", "LayerOutputs", "Targets", "layer_outputs", "profile"]
 
 _COSTS = ("cost_class", "cost_l1", "cost_giou", "cost_behind")
-_WEIGHTS = (*_COSTS, "loss_class", "loss_l1", "loss_giou", "near", "encoder", "alpha", "gamma")
+_WEIGHTS = (*_COSTS, "loss_class", "loss_l1", "loss_giou", "near", "encoder", "alpha", "gamma", "iou_power")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class CriterionConfig:
     encoder: float = 1.0  # of the proposals' terms
     alpha: float = 0.25  # focal balance: weight of a positive token
     gamma: float = 2.0  # focal focus
-    iou_aware: bool = False  # a positive token's target is IoU^0.5 instead of 1, see `iou_aware_loss`
+    iou_aware: bool = False  # a positive token's target is a power of the IoU instead of 1, see `iou_aware_loss`
+    iou_power: float = 0.5  # of that target; 1 ranks well placed boxes higher, once scores are no longer low
 
     def __post_init__(self) -> None:
         weights = {name: getattr(self, name) for name in _WEIGHTS}
@@ -176,7 +177,7 @@ class GroundingCriterion(nn.Module):
             return focal_loss(logits, positive, self.config.alpha, self.config.gamma)
         quality = torch.zeros_like(logits[..., :1])
         quality[found.image, found.query] = iou.clamp(min=0)[:, None]
-        return iou_aware_loss(logits, positive, quality, self.config.alpha, self.config.gamma)
+        return iou_aware_loss(logits, positive, quality**self.config.iou_power, self.config.alpha, self.config.gamma)
 
 
 def focal_loss(logits: Tensor, positive: Tensor, alpha: float, gamma: float) -> Tensor:
@@ -190,12 +191,12 @@ def focal_loss(logits: Tensor, positive: Tensor, alpha: float, gamma: float) -> 
 def iou_aware_loss(logits: Tensor, positive: Tensor, quality: Tensor, alpha: float, gamma: float) -> Tensor:
     """Varifocal loss of each token (Zhang et al., arXiv:2008.13367), (B, Q, T).
 
-    A matched query's target is the square root of its IoU and its weight 1. The plain IoU holds the scores of a
-    detector that starts from nothing too low for too long.
+    A matched query's target is its quality, a power of its IoU, and its weight 1. Of a detector that starts from
+    nothing the plain IoU holds the scores too low for too long; its square root does not.
     """
     with torch.no_grad():
         weight = torch.where(positive > 0, 1.0, (1 - alpha) * logits.sigmoid() ** gamma)
-    return F.binary_cross_entropy_with_logits(logits, positive * quality.sqrt(), reduction="none") * weight
+    return F.binary_cross_entropy_with_logits(logits, positive * quality, reduction="none") * weight
 
 
 def _finite(logits: Tensor, boxes: Tensor, judged: Tensor) -> tuple[Tensor, Tensor]:

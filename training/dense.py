@@ -66,7 +66,8 @@ def dense_loss(
     positive[cells.image, cells.cell] = targets.positive_map[cells.image, cells.target]
     quality = torch.zeros_like(logits[..., :1])
     quality[cells.image, cells.cell] = iou.detach().clamp(min=0)[:, None]
-    classes = iou_aware_loss(logits, positive, quality, config.alpha, config.gamma) * targets.judged[:, None]
+    classes = iou_aware_loss(logits, positive, quality**config.iou_power, config.alpha, config.gamma)
+    classes = classes * targets.judged[:, None]
     if outputs.allowed is not None:
         classes = classes * outputs.allowed[..., None]
     count = max(len(cells.image), 1) if divisor is None else divisor

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -36,6 +36,17 @@ def loop_samples(cells: Tensor, places: Tensor, weights: Tensor, shapes: Shapes)
     levels = level_sizes(shapes, cells.device)
     taken: Tensor = _Samples.apply(cells.float(), places.float(), weights.float(), levels)
     return taken.to(cells.dtype)
+
+
+def _compiled(loop: Callable[..., None]) -> Callable[..., None]:
+    """The loop as numba compiles it at its first call: once for all processes where the result can be kept."""
+    # Sums in another order let a processor add many channels at once; places that are no number are still seen.
+    fast = {"contract", "nsz", "arcp", "reassoc"}
+    try:
+        compiled = njit(nogil=True, cache=True, fastmath=fast, error_model="numpy")(loop)
+    except RuntimeError:  # neither this folder nor the user's own can be written to
+        compiled = njit(nogil=True, fastmath=fast, error_model="numpy")(loop)
+    return cast(Callable[..., None], compiled)
 
 
 class _Samples(torch.autograd.Function):
@@ -78,7 +89,7 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(thread_name_prefix="sampling")
 
 
-@njit(nogil=True, cache=True, fastmath={"contract", "nsz", "arcp", "reassoc"}, error_model="numpy")
+@_compiled
 def _forward(start, end, cells, places, weights, levels, taken):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Pairs of picture and query from `start` to `end`."""
     _, queries, heads, depth, points, _ = places.shape
@@ -113,7 +124,7 @@ def _forward(start, end, cells, places, weights, levels, taken):  # type: ignore
                                 total[channel] += share * cell[channel]
 
 
-@njit(nogil=True, cache=True, fastmath={"contract", "nsz", "arcp", "reassoc"}, error_model="numpy")
+@_compiled
 def _backward(  # type: ignore[no-untyped-def]  # pragma: no cover
     start, end, cells, places, weights, levels, gradient, of_cells, of_places, of_weights
 ):

@@ -177,13 +177,14 @@ def test_a_phrase_of_two_spans_wants_the_tokens_of_both() -> None:
     assert first["class_0"].item() == pytest.approx(2.2497, abs=1e-3)
 
 
-def test_iou_aware_target_is_the_root_of_the_overlap() -> None:
-    # IoU of the two boxes is 0.5, so the best logit is that of sqrt(0.5).
+@pytest.mark.parametrize("power", [0.5, 1.0])
+def test_iou_aware_target_is_a_power_of_the_overlap(power: float) -> None:
+    # IoU of the two boxes is 0.5, so the best logit is that of its power.
     target = Targets(torch.tensor([[0.5, 0.5, 0.2, 0.2]]), torch.tensor([[True]]))
     logits = torch.tensor([[[2.0]]], requires_grad=True)
     boxes = torch.tensor([[[0.5, 0.5, 0.2, 0.1]]])
-    best = torch.logit(torch.tensor(0.5**0.5)).item()
-    criterion = GroundingCriterion(CriterionConfig(iou_aware=True))
+    best = torch.logit(torch.tensor(0.5**power)).item()
+    criterion = GroundingCriterion(CriterionConfig(iou_aware=True, iou_power=power))
     for value, sign in ((best + 0.1, 1), (best - 0.1, -1)):
         logits = torch.full((1, 1, 1), value, requires_grad=True)
         terms = criterion(LayerOutputs([logits], [boxes], logits, boxes), [target], torch.ones(1, 1, dtype=torch.bool))

@@ -26,7 +26,7 @@ from training.starter.model import build_starter, starter_config
 from training.starter.prompts import PromptWriter
 from training.starter.scores import best_threshold, move_scores
 from training.starter.stages import DENSE, FULL, StageConfig, begin, run
-from training.starter.states import load_average, load_state, save_state
+from training.starter.states import load_average, load_checkpoint, load_state, save_state
 from training.starter.tokenizer import build_tokenizer
 from training.worlds.sprites import FontMissing
 
@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1, help="processes that render ahead; a GPU needs about 10")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--start", type=Path, help="folder of an exported starter that stage B goes on from; without A")
     parser.add_argument("--save-every", type=int, default=200, help="steps")
     parser.add_argument("--export", type=Path, help="only write the newest weights as a checkpoint into this folder")
     options = parser.parse_args(arguments)
@@ -55,13 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         replace(stage, steps=steps, batches=replace(stage.batches, scenes=options.scenes))
         for stage, steps in ((DENSE, options.dense_steps), (FULL, options.full_steps))
     )
+    if options.start:
+        stages = stages[-1:]
     try:
         if options.export:
             _export_newest(options.work, stages, options.export)
         else:
             with joined() as processes:
                 device = pick_device(processes.device(options.device))
-                _train(Training(options.work, stages, options.save_every, device, options.workers), processes)
+                training = Training(options.work, stages, options.save_every, device, options.workers, options.start)
+                _train(training, processes)
     except (EngineError, FontMissing, OSError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -77,6 +81,7 @@ class Training:
     save_every: int  # steps
     device: torch.device
     workers: int
+    start: Path | None = None  # an exported starter that the first stage goes on from
 
 
 def _train(training: Training, processes: Processes) -> None:
@@ -93,7 +98,9 @@ def _run_stage(training: Training, index: int, processes: Processes) -> None:
     model = build_starter(starter_config(len(tokenizer)))
     if index:
         load_average(model, _file(training.work, training.stages[index - 1]))
-    state = begin(stage, model.to(training.device))
+    if training.start:
+        load_checkpoint(model, training.start)
+    state = begin(stage, model.to(training.device), trained=training.start is not None)
     if file.exists():
         load_state(state, file)
     started, first = time.monotonic(), state.step

@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 
+from training.starter.lookalikes import look_alikes
 from training.worlds.concepts import CONCEPTS, SHAPE_COLOURS, SHAPES, TEXTURES, THINGS, TINT_COLOURS, UNTAUGHT
 from training.worlds.held_out import is_unseen, is_unseen_composition
 from training.worlds.nouns import NUMBERS, Description, counted, with_article
@@ -27,7 +28,8 @@ class Cast:
     Attributes:
         phrases: in no order.
         others: things that no phrase fits beyond doubt.
-        rivals: those of `others` that share a noun with a phrase: the same shape in another colour.
+        rivals: those of `others` that share a noun with a phrase, the same shape in another colour, and those that are
+            taken for a concept that a phrase names.
     """
 
     phrases: tuple[Phrase, ...]
@@ -43,6 +45,7 @@ class CastRules:
     coloured_share: float = 0.8  # shapes that are asked for by colour or texture
     tinted_share: float = 0.15  # concepts asked for in other colours than their own
     synonym_share: float = 0.25  # concepts called by a synonym where they have one
+    alike_share: float = 0.0  # concepts that bring look-alikes of theirs with them
     spoken_share: float = 0.3  # phrases said as in a sentence, "a cat", "the cat" or "two cats", where that can be
 
 
@@ -54,7 +57,7 @@ def draw_cast(rng: Rng, names: int, rules: CastRules) -> Cast:
     chosen: list[str] = rng.permutation(np.array(SHAPES))[:shapes].tolist()
     for shape in chosen:
         phrases += _shape_phrases(rng, shape, rules)
-    for index in rng.permutation(len(CONCEPTS))[: names - shapes].tolist():
+    for index in _concepts(rng, names - shapes, rules):
         if CONCEPTS[index].noun in chosen:  # there is an emoji of a star
             continue
         tints = _tints(CONCEPTS[index].noun) if rng.random() < rules.tinted_share else ()
@@ -68,13 +71,27 @@ def draw_cast(rng: Rng, names: int, rules: CastRules) -> Cast:
     named = {thing for phrase in phrases for thing in phrase.things}
     others = tuple(thing for thing in _shown() if thing not in named and thing not in doubtful)
     nouns = {THINGS[thing].noun for thing in named}
-    return Cast(tuple(phrases), others, tuple(thing for thing in others if THINGS[thing].noun in nouns))
+    taken = {thing for thing, alikes in enumerate(look_alikes()) if not named.isdisjoint(alikes)}
+    rivals = tuple(thing for thing in others if thing in taken or THINGS[thing].noun in nouns)
+    return Cast(tuple(phrases), others, rivals)
 
 
 def described(names: Sequence[str]) -> list[Phrase]:
     """Phrases of concepts by their names, in this order."""
     by_name = {concept.name: concept for concept in CONCEPTS}
     return [Phrase(name, _fitting(Description(by_name[name].noun, by_name[name].colour))) for name in names]
+
+
+def _concepts(rng: Rng, count: int, rules: CastRules) -> list[int]:
+    """So many different concepts; some are followed by one or two that they are taken for."""
+    chosen: dict[int, None] = {}
+    for index in rng.permutation(len(CONCEPTS)).tolist():
+        if len(chosen) >= count:
+            break
+        chosen[index] = None
+        if rng.random() < rules.alike_share:
+            chosen |= dict.fromkeys(rng.permutation(look_alikes()[index])[: rng.integers(1, 3)].tolist())
+    return list(chosen)[:count]
 
 
 def _shape_phrases(rng: Rng, shape: str, rules: CastRules) -> list[Phrase]:

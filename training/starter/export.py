@@ -11,7 +11,7 @@ from engine.preprocessing import Preprocessing
 from training.starter.batches import MEAN, STD
 from training.starter.model import freeze_batch_norm
 
-WORKING_SIZE = Preprocessing(shortest_edge=336, longest_edge=448, mean=MEAN, std=STD)
+WORKING_SIZE = Preprocessing(shortest_edge=288, longest_edge=384, mean=MEAN, std=STD)
 
 
 def export(

@@ -24,7 +24,7 @@ _SAID = 3.0  # standard deviation of the place that is written, of contents whos
 
 
 def starter_config(vocabulary: int, *, width: int = 128, queries: int = 100) -> MMGroundingDinoConfig:
-    """5 million parameters: ResNet with strides 16 and 32, 2 encoder and 3 decoder layers, a 2-layer BERT.
+    """5 million parameters: ResNet with strides 8 to 32, 2 encoder and 3 decoder layers, a 2-layer BERT.
 
     Args:
         vocabulary: number of tokens.
@@ -36,7 +36,7 @@ def starter_config(vocabulary: int, *, width: int = 128, queries: int = 100) -> 
         hidden_sizes=[width // 4, width // 2, width * 5 // 4, width * 2],
         depths=[1, 1, 2, 1],
         layer_type="basic",
-        out_features=["stage3", "stage4"],
+        out_features=["stage2", "stage3", "stage4"],
     )
     text = BertConfig(
         vocab_size=vocabulary,
@@ -59,7 +59,7 @@ def starter_config(vocabulary: int, *, width: int = 128, queries: int = 100) -> 
         encoder_attention_heads=4,
         decoder_attention_heads=4,
         num_queries=queries,
-        num_feature_levels=2,
+        num_feature_levels=3,
         dropout=0.0,
         attention_dropout=0.0,
         fusion_dropout=0.0,

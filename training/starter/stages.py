@@ -12,6 +12,7 @@ from training.criterion import CriterionConfig, GroundingCriterion
 from training.dense import dense_loss
 from training.ema import AveragedWeights
 from training.errors import TrainingDiverged
+from training.precision import multiplies_bfloat16
 from training.processes import Processes
 from training.starter.batches import BatchRules, SceneBatch, SceneBatches, load
 from training.starter.casting import CastRules
@@ -42,7 +43,7 @@ class StageConfig:
     average_decay: float = 0.998
     naming: float = 2.0  # weight of `naming_losses` and, with a text for each, of `phrase_losses`
     pointing: float = 0.5  # weight of `pointing_losses`, with a text for each
-    bfloat16: bool = True  # matrix products and convolutions in bf16; weights, boxes and losses stay fp32
+    bfloat16: bool = True  # products in bf16 where the device has it; weights, boxes and losses stay fp32
     seed: int = 0
     prompts: PromptRules = field(default_factory=PromptRules)
     batches: BatchRules = field(default_factory=BatchRules)
@@ -83,15 +84,19 @@ FULL = StageConfig(
     seed=1,
     # Focal gamma 1 presses harder on names that are wrong; one query for a thing in all matches, on second boxes; names
     # have a gradient two to three times as large as boxes, which weigh more here than in the paper.
-    criterion=CriterionConfig(iou_aware=True, gamma=1.0, cost_behind=2.0, loss_l1=10.0, loss_giou=5.0, near=1.0),
+    criterion=CriterionConfig(
+        iou_aware=True, iou_power=1.0, gamma=1.0, cost_behind=2.0, loss_l1=15.0, loss_giou=10.0, near=1.0
+    ),
     pointing=1.0,
+    prompts=PromptRules(names=(1, 2, 4, 8, 16, 16, 16, 24, 32, 48), cast=CastRules(alike_share=0.4)),
     batches=BatchRules(
-        longest=(320, 384, 448, 448),
-        drawn=(0.55, 1.0),  # photos are often smaller than the working size
+        longest=(320, 352, 384, 384),
+        drawn=(0.6, 1.0),  # photos are often smaller than the working size
         unnamed_share=0.75,
-        empty_share=0.2,
-        large_share=0.1,
-        told_share=0.25,
+        rival_share=0.6,
+        empty_share=0.25,
+        large_share=0.12,
+        told_share=0.2,
         scene=_SCENE,
     ),
 )
@@ -117,9 +122,9 @@ class StageState:
     step: int = 0
 
 
-def begin(config: StageConfig, model: Any) -> StageState:
-    """A stage at its first step; stage B begins with an encoder that adds nothing."""
-    if config.name == "full":
+def begin(config: StageConfig, model: Any, *, trained: bool = False) -> StageState:
+    """A stage at its first step; stage B of a model that is not `trained` begins with an encoder that adds nothing."""
+    if config.name == "full" and not trained:
         start_encoder_as_identity(model)
         let_queries_see_neighbours(model)
         let_queries_know_their_place(model)
@@ -149,12 +154,13 @@ def run(state: StageState, tokenizer: Any, workers: int = 1, processes: Processe
     )
     state.model.train()
     device = parameters[0].device
+    half = config.bfloat16 and multiplies_bfloat16(device)
     for rendered in load(batches, workers):
         batch = rendered.to(device)
         rate = config.rate(state.step)
         for group in state.optimizer.param_groups:
             group["lr"] = group["base_rate"] * rate
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
             losses = losses_of(forward, batch, config)
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
 from training.errors import StateRefused
 from training.starter.stages import StageState
 from training.state_file import read_state_file, write_state_file
@@ -41,3 +44,23 @@ def load_state(state: StageState, path: Path) -> None:
 def load_average(model: Any, path: Path) -> None:
     """Put the averaged weights of a saved stage into a model, in place."""
     model.load_state_dict(read_state_file(path, _KEYS)["average"])
+
+
+def load_checkpoint(model: Any, folder: Path) -> None:
+    """Put the weights of an exported starter into a model, in place; batch norms get the statistics of frozen ones.
+
+    Raises:
+        StateRefused: there are no weights, or those of another network.
+    """
+    file = folder / "model.safetensors"
+    try:
+        weights = {name: value.float() for name, value in load_file(file).items()}
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise StateRefused(f"{file} holds no starter of this shape: {reason[:200]}") from error
+    tensors = model.state_dict(keep_vars=True)
+    held = {id(tensors[name]) for name in weights if name in tensors}  # some weights have several names
+    lost = [name for name in missing if id(tensors[name]) not in held and not name.endswith("num_batches_tracked")]
+    if lost or unexpected:
+        raise StateRefused(f"{file} holds no starter of this shape: it lacks {lost[:3]}, it has {unexpected[:3]} more.")

@@ -16,7 +16,7 @@ def test_tiles_find_small_things_that_one_look_does_not() -> None:
     assert [line.split(":")[0] for line in said] == [row.replace(".", ", ") for row in rows]
     assert document["small.tiles"]["found"] > document["small.whole"]["found"] + 0.5
     assert document["any_size.tiles"]["found"] > document["any_size.whole"]["found"]
-    assert document["tile_px"] == 448
+    assert document["tile_px"] == 384
 
 
 @needs_font

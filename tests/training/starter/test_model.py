@@ -58,8 +58,8 @@ def _legible_places(starter: Any) -> list[float]:
     """
     network, random = GroundingNetwork(starter.eval()), torch.Generator().manual_seed(0)
     text = network.text(torch.randint(5, 200, (1, 20), generator=random), torch.ones(1, 20, dtype=torch.bool))
-    image = network.image(torch.randn(24, 3, 320, 384, generator=random))
-    centres = torch.rand(24, starter.config.num_queries, 2, generator=random) * 0.8 + 0.1
+    image = network.image(torch.randn(48, 3, 320, 384, generator=random))
+    centres = torch.rand(48, starter.config.num_queries, 2, generator=random) * 0.8 + 0.1
     contents: list[torch.Tensor] = []
     hook = starter.model.decoder.layer_norm.register_forward_hook(lambda _, __, normed: contents.append(normed))
     list(network.decode(image, text, torch.cat([centres, torch.full_like(centres, 0.12)], -1)))

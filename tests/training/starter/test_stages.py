@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 import torch
 
+from engine.checkpoints import STARTER
 from tests.training.test_processes import torchrun
 from tests.training.worlds.font import needs_font
 from training.errors import StateRefused
+from training.starter.__main__ import main
 from training.starter.batches import BatchRules
 from training.starter.model import build_starter, starter_config
 from training.starter.prompts import PromptRules
 from training.starter.stages import DENSE, FULL, StageConfig, begin, run
-from training.starter.states import load_average, load_state, save_state
+from training.starter.states import load_average, load_checkpoint, load_state, save_state
 from training.starter.tokenizer import build_tokenizer
 
 pytestmark = needs_font
@@ -104,6 +106,25 @@ def test_the_rate_warms_up_stays_and_falls() -> None:
     assert config.rate(200) == 1
     assert config.rate(650) == pytest.approx(0.51)  # halfway down the cosine: 0.02 + 0.98 / 2
     assert config.rate(999) == pytest.approx(0.02, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_from_an_exported_starter(tmp_path: Path) -> None:
+    assert main([str(tmp_path), f"--start={STARTER}", "--full-steps=1", "--scenes=1", "--threads=1"]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["full.pt"]
+    trained, before = (build_starter(starter_config(len(build_tokenizer()))) for _ in range(2))
+    load_checkpoint(before, STARTER)
+    load_average(trained, tmp_path / "full.pt")
+    distances = [
+        float((mine - theirs).detach().abs().max())
+        for mine, theirs in zip(trained.parameters(), before.parameters(), strict=True)
+    ]
+    assert 0 < max(distances) < 1e-3  # one step of a rate that only begins to rise
+
+
+def test_weights_that_are_not_there_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "work"), f"--start={tmp_path}"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_two_processes_train_together_and_the_first_one_writes(tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""Which concepts are taken for which, and what prompts make of it."""
+
+import numpy as np
+
+from engine.checkpoints import load_detector
+from tests.training.worlds.font import needs_font
+from training.starter.casting import CastRules, draw_cast
+from training.starter.confusion import measured, table_of
+from training.starter.lookalikes import TABLE, look_alikes
+from training.worlds.concepts import CONCEPTS
+
+PLAIN = CastRules(shape_share=0.0, tinted_share=0.0)
+
+
+def test_every_concept_has_look_alikes_that_are_others() -> None:
+    assert len(look_alikes()) == len(CONCEPTS)
+    for index, alikes in enumerate(look_alikes()):
+        assert len(set(alikes)) == len(alikes) == 8
+        assert index not in alikes
+
+
+def test_a_table_names_the_highest_scores_of_others_first() -> None:
+    scores = np.zeros((len(CONCEPTS), len(CONCEPTS)))
+    scores[0, [0, 5, 7]] = 0.9, 0.3, 0.6  # its own score does not count
+    first = table_of(scores).splitlines()[0]
+    assert first.startswith(f"{CONCEPTS[0].name}\t{CONCEPTS[7].name} | {CONCEPTS[5].name} | ")
+
+
+def test_the_table_can_be_read_back() -> None:
+    scores = np.zeros((len(CONCEPTS), len(CONCEPTS)))
+    for index, alikes in enumerate(look_alikes()):
+        scores[index, list(alikes)] = np.linspace(1, 0.5, len(alikes))
+    assert table_of(scores) == TABLE.read_text(encoding="utf-8")
+
+
+@needs_font
+def test_a_thing_scores_highest_by_its_own_name() -> None:
+    scores = measured(load_detector("starter", device="cpu"), scenes=6)
+    shown = np.flatnonzero(scores.any(1))
+    assert 12 <= len(shown) <= 54  # six scenes of at most nine
+    assert np.mean(scores[shown].argmax(1) == shown) > 0.4
+    assert (scores <= 1).all() and (scores >= 0).all()
+
+
+def test_prompts_hold_look_alikes_as_often_as_they_are_asked_to() -> None:
+    def together(share: float) -> float:
+        """Of the concepts in prompts of 16, the part whose look-alikes stand beside them."""
+        found = []
+        rules = CastRules(shape_share=0.0, tinted_share=0.0, alike_share=share)
+        for seed in range(60):
+            named = {
+                thing for phrase in draw_cast(np.random.default_rng(seed), 16, rules).phrases for thing in phrase.things
+            }
+            concepts = [thing for thing in named if thing < len(CONCEPTS)]
+            found += [not named.isdisjoint(look_alikes()[thing]) for thing in concepts]
+        return float(np.mean(found))
+
+    assert together(0.0) < 0.35  # 15 others of 541, of which 8 are alike: 0.20, and some more for a shared noun
+    assert together(1.0) > 0.5
+
+
+def test_rivals_are_what_is_taken_for_something_named() -> None:
+    cast = draw_cast(np.random.default_rng(3), 4, PLAIN)
+    named = {thing for phrase in cast.phrases for thing in phrase.things}
+    concepts = [thing for thing in cast.rivals if thing < len(CONCEPTS)]
+    assert any(not named.isdisjoint(look_alikes()[thing]) for thing in concepts)
+    taken = {thing for thing in cast.others if thing < len(CONCEPTS) and not named.isdisjoint(look_alikes()[thing])}
+    assert taken <= set(cast.rivals)
