@@ -1,11 +1,14 @@
 """Which concepts are taken for which, and what prompts make of it."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from engine.checkpoints import load_detector
 from tests.training.worlds.font import needs_font
 from training.starter.casting import CastRules, draw_cast
-from training.starter.confusion import measured, table_of
+from training.starter.confusion import main, measured, table_of
 from training.starter.lookalikes import TABLE, look_alikes
 from training.worlds.concepts import CONCEPTS
 
@@ -31,6 +34,15 @@ def test_the_table_can_be_read_back() -> None:
     for index, alikes in enumerate(look_alikes()):
         scores[index, list(alikes)] = np.linspace(1, 0.5, len(alikes))
     assert table_of(scores) == TABLE.read_text(encoding="utf-8")
+
+
+def test_a_detector_that_is_not_there_is_told_in_one_line_and_the_table_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = TABLE.read_bytes()
+    assert main([f"--detector={tmp_path / 'nowhere'}"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert TABLE.read_bytes() == before
 
 
 @needs_font
