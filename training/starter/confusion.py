@@ -1,7 +1,7 @@
 """What a starter scores the things of each concept as, by every name: whom it takes for whom.
 
-Command: `python -m training.starter.confusion` measures a checkpoint on rendered scenes (10 minutes on 2 cores) and
-writes `lookalikes.tsv`.
+Command: `python -m training.starter.confusion` measures a checkpoint on rendered scenes, and writes
+`lookalikes.tsv`. The table that comes along was measured in the same way on 500 other scenes (docs/log.md).
 """
 
 import argparse
@@ -35,7 +35,7 @@ _TOP_K = 300
 def measured(detector: Detector, scenes: int, seed: int = 0) -> NDArray[np.float64]:
     """(C, C) mean scores: what a thing of each concept (row) scores as each (column), where a box lies on it.
 
-    Every concept is dealt as often as any other; one that was never shown has a row of zeros.
+    Every concept is dealt about as often as any other; one that was never shown has a row of zeros.
     """
     total, shown = np.zeros((len(CONCEPTS), len(CONCEPTS))), np.zeros(len(CONCEPTS))
     for index in range(scenes):

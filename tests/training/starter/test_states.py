@@ -22,7 +22,8 @@ def test_an_exported_starter_can_be_trained_on(tmp_path: Path) -> None:
     exported, other = model(), model(seed=1)
     for module in exported.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.uniform_(-1, 1)  # type: ignore[union-attr]
+            assert module.running_mean is not None
+            module.running_mean.uniform_(-1, 1)
     export(exported, build_tokenizer(), tmp_path)
     load_checkpoint(other, tmp_path)
     wanted, found = exported.state_dict(), other.state_dict()
