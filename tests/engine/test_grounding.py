@@ -203,7 +203,7 @@ def test_an_expression_scores_its_best_word_and_not_the_full_stop(tiny_detector:
     with torch.no_grad():
         raw = tiny_detector.model(pixel_values=values, pixel_mask=mask, input_ids=ids)
     assert found.confidence is not None
-    assert found.confidence[0] == pytest.approx(raw.logits[0, :, 1:3].sigmoid().max().item(), rel=1e-6)
+    assert found.confidence[0] == pytest.approx(raw.logits[0, :, 1:3].sigmoid().max().item(), rel=1e-5)
 
 
 def test_a_phrase_in_pieces_scores_the_mean_of_all_its_tokens(tiny_detector: GroundingDetector) -> None:
