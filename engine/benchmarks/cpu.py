@@ -37,7 +37,7 @@ SWITCHES = (
     "swin_in_parts",
     "true_text_length",
 )
-"""That matter to a processor."""
+"""That matter to a processor and a network with Swin."""
 
 Say = Callable[[str], None]
 

@@ -16,16 +16,18 @@ from transformers import SwinBackbone
 _TOKENS_AT_ONCE = 2048  # of a block: with four times their width 3 MB in a Swin-T's first stage
 
 
-def feature_maps(backbone: Any, pixels: Tensor) -> list[Tensor]:
-    """What a backbone of transformers gives, (B, C, H, W) each."""
-    return list(backbone(pixels).feature_maps)
+def is_divisible(backbone: Any) -> bool:
+    """Whether it is a Swin in eval mode that gives maps of its stages alone."""
+    return isinstance(backbone, SwinBackbone) and not backbone.training and "stem" not in backbone.out_features
 
 
-def feature_maps_in_parts(backbone: Any, pixels: Tensor) -> list[Tensor]:
-    """The same; of a `SwinBackbone` on a processor, without gradients, some windows after others."""
-    is_plain = isinstance(backbone, SwinBackbone) and not backbone.training and "stem" not in backbone.out_features
-    if pixels.device.type != "cpu" or torch.is_grad_enabled() or not is_plain:
-        return feature_maps(backbone, pixels)
+def swin_maps_in_parts(backbone: Any, pixels: Tensor) -> list[Tensor]:
+    """What a divisible Swin gives, (B, C, H, W) for each of its `out_features`; without gradients.
+
+    Args:
+        backbone: see `is_divisible`.
+        pixels: (B, 3, H, W).
+    """
     hidden, (height, width) = backbone.swin.embeddings(pixels)
     maps = []
     for name, stage in zip(backbone.stage_names[1:], backbone.swin.encoder.layers, strict=True):

@@ -4,16 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from engine.network.deformable import Sampler, grid_samples, kernel_or, weighted_bags
 from engine.network.feed_forward import feed_forward, feed_forward_in_parts
 from engine.network.fusion import fuse, fuse_through_text
-from engine.network.swin import feature_maps, feature_maps_in_parts
+from engine.network.resnet import folded_resnet_maps, is_foldable
+from engine.network.swin import is_divisible, swin_maps_in_parts
 
 Fuse = Callable[..., tuple[Tensor, Tensor]]
 FeedForward = Callable[[Any, Any, Tensor], Tensor]
-FeatureMaps = Callable[[Any, Tensor], list[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Switches:
             processor where gradients are wanted; elsewhere it changes nothing.
         feed_in_parts: a CPU puts the cells through the feed-forward layers some after others.
         swin_in_parts: a CPU puts the windows of a Swin backbone through its blocks some after others.
+        folded_resnet: a CPU puts the frozen batch norms of a ResNet backbone into its convolutions.
         true_text_length: scores are as long as the prompt instead of padded to the longest that the model reads.
         keep_features: those of the last pictures and prompts are kept where there is room (`engine.passes`).
         compiled: the answer is compiled by torch.compile, anew for other sizes of picture. It takes minutes, on a CPU a
@@ -40,6 +42,7 @@ class Switches:
     kernel: bool = True
     feed_in_parts: bool = True
     swin_in_parts: bool = True
+    folded_resnet: bool = True
     true_text_length: bool = True
     keep_features: bool = True
     compiled: bool = False
@@ -55,10 +58,14 @@ class Switches:
         sampler = weighted_bags if self.weighted_bags else grid_samples
         return kernel_or(sampler) if self.kernel else sampler
 
-    @property
-    def feature_maps(self) -> FeatureMaps:
-        """How a backbone sees pictures."""
-        return feature_maps_in_parts if self.swin_in_parts else feature_maps
+    def feature_maps(self, backbone: Any, pixels: Tensor) -> list[Tensor]:
+        """The maps that a backbone of transformers gives, (B, C, H, W) each, of pictures (B, 3, H, W)."""
+        if pixels.device.type == "cpu" and not torch.is_grad_enabled():
+            if self.swin_in_parts and is_divisible(backbone):
+                return swin_maps_in_parts(backbone, pixels)
+            if self.folded_resnet and is_foldable(backbone):
+                return folded_resnet_maps(backbone, pixels)
+        return list(backbone(pixels).feature_maps)
 
     @property
     def feed_forward(self) -> FeedForward:

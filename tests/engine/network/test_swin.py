@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from transformers import SwinBackbone, SwinConfig
 
 from engine.network import swin
-from engine.network.swin import feature_maps, feature_maps_in_parts
+from engine.network.swin import swin_maps_in_parts
+from engine.network.switches import Switches
 
 
 @cache
@@ -33,7 +34,7 @@ def test_maps_are_those_of_transformers_whatever_the_size(height: int, width: in
     pixels = torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(height * 1000 + width))
     with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(swin, "_TOKENS_AT_ONCE", at_once)
-        ours, theirs = feature_maps_in_parts(model, pixels), feature_maps(model, pixels)
+        ours, theirs = swin_maps_in_parts(model, pixels), model(pixels).feature_maps
     assert len(ours) == len(theirs) == 2
     for own, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-4)
@@ -41,9 +42,9 @@ def test_maps_are_those_of_transformers_whatever_the_size(height: int, width: in
 
 def test_gradients_and_training_take_transformers_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(swin, "_block", None)  # the other way is gone
-    model, pixels = backbone(), torch.randn(1, 3, 40, 60)
-    assert feature_maps_in_parts(model, pixels)[0].requires_grad
+    model, pixels, maps = backbone(), torch.randn(1, 3, 40, 60), Switches().feature_maps
+    assert maps(model, pixels)[0].requires_grad
     with torch.no_grad():
-        feature_maps_in_parts(model.train(), pixels)
+        maps(model.train(), pixels)
         with pytest.raises(TypeError):
-            feature_maps_in_parts(model.eval(), pixels)
+            maps(model.eval(), pixels)
