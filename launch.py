@@ -294,7 +294,7 @@ def _models_options(sub: argparse.ArgumentParser) -> None:
 def _scenes_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--output", type=Path, required=True, metavar="DIR")
     sub.add_argument("--images", type=_positive, default=192, metavar="N")
-    sub.add_argument("--seed", type=int, default=7, help="the starter learned from 0 to 3 (7)")
+    sub.add_argument("--seed", type=int, default=7, help="the starter has learned from others (7)")
     sub.add_argument("--captions", action="store_true", help="with captions and referring expressions, as ODVG")
 
 

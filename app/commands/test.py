@@ -12,16 +12,19 @@ from app.failures import Refused
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+MOST_PROCESSES = 4  # of pytest: each holds PyTorch, models and a browser
 
 
 def run(arguments: argparse.Namespace) -> int:
     """ruff, mypy, node --test and pytest; with further arguments pytest alone, as it is worked with."""
-    pytest = [sys.executable, "-m", "pytest", *arguments.pytest]
+    pytest = [sys.executable, "-m", "pytest"]
     browser = find_browser()
     if arguments.pytest:
-        return _run(pytest, browser)
+        return _run([*pytest, *arguments.pytest], browser)
     failed = [name for name, command in checks() if _run(command, browser)]
-    status = _run(pytest, browser)
+    # Modules side by side; a thread for each, as several would wait for each other's cores.
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+    status = _run([*pytest, f"--numprocesses={processes}", "--dist=loadfile"], browser, OMP_NUM_THREADS="1")
     if failed:
         say(f"Failed before pytest: {', '.join(failed)}.")
     return 1 if failed else status
@@ -62,7 +65,7 @@ def find_browser() -> str:
     return found
 
 
-def _run(command: list[str], browser: str) -> int:
+def _run(command: list[str], browser: str, **settings: str) -> int:
     say(f"$ {' '.join(command[:6])}")
-    environment = {**os.environ, "GROUNDWORK_BROWSER": browser, "GROUNDWORK_NO_VENV": "1"}
+    environment = {**os.environ, "GROUNDWORK_BROWSER": browser, "GROUNDWORK_NO_VENV": "1", **settings}
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode

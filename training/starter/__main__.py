@@ -25,7 +25,7 @@ from training.starter.export import WORKING_SIZE, export
 from training.starter.model import build_starter, starter_config
 from training.starter.prompts import PromptWriter
 from training.starter.scores import best_threshold, move_scores
-from training.starter.stages import DENSE, FULL, StageConfig, begin, run
+from training.starter.stages import DENSE, FULL, FURTHER, StageConfig, begin, run
 from training.starter.states import load_average, load_checkpoint, load_state, save_state
 from training.starter.tokenizer import build_tokenizer
 from training.worlds.sprites import FontMissing
@@ -41,20 +41,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.starter", description=__doc__)
     parser.add_argument("work", type=Path, help="folder for states; a training found in it is taken up")
     parser.add_argument("--dense-steps", type=int, default=DENSE.steps, help="of stage A")
-    parser.add_argument("--full-steps", type=int, default=FULL.steps, help="of stage B")
+    parser.add_argument("--full-steps", type=int, help=f"of stage B ({FULL.steps}; {FURTHER.steps} after --start)")
     parser.add_argument("--scenes", type=int, default=BatchRules().scenes, help="in a step of each process")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1, help="processes that render ahead; a GPU needs about 10")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--start", type=Path, help="folder of an exported starter that stage B goes on from; without A")
+    parser.add_argument("--seed", type=int, default=0, help="another one shows other scenes")
     parser.add_argument("--save-every", type=int, default=200, help="steps")
     parser.add_argument("--export", type=Path, help="only write the newest weights as a checkpoint into this folder")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     keep_freed_memory()
+    full = FURTHER if options.start else FULL
     stages = tuple(
-        replace(stage, steps=steps, batches=replace(stage.batches, scenes=options.scenes))
-        for stage, steps in ((DENSE, options.dense_steps), (FULL, options.full_steps))
+        replace(
+            stage,
+            steps=stage.steps if steps is None else steps,
+            seed=stage.seed + options.seed,
+            batches=replace(stage.batches, scenes=options.scenes),
+        )
+        for stage, steps in ((DENSE, options.dense_steps), (full, options.full_steps))
     )
     if options.start:
         stages = stages[-1:]

@@ -1,7 +1,7 @@
 """What a starter scores the things of each concept as, by every name: whom it takes for whom.
 
 Command: `python -m training.starter.confusion` measures a checkpoint on rendered scenes, and writes
-`lookalikes.tsv`. The table that comes along was measured in the same way on 500 other scenes (docs/log.md).
+`lookalikes.tsv`. The table that comes along is that of the weights which the shipped ones went on from (docs/log.md).
 """
 
 import argparse

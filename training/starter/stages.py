@@ -1,7 +1,7 @@
-"""The two stages of training a starter, each as steps that the caller asks for one by one."""
+"""The stages of training a starter, each as steps that the caller asks for one by one."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import cos, pi
 from typing import Any
 
@@ -41,6 +41,7 @@ class StageConfig:
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
     average_decay: float = 0.998
+    frozen: int = 0  # parts of the backbone, its stem first, that stay as they are
     naming: float = 2.0  # weight of `naming_losses` and, with a text for each, of `phrase_losses`
     pointing: float = 0.5  # weight of `pointing_losses`, with a text for each
     bfloat16: bool = True  # products in bf16 where the device has it; weights, boxes and losses stay fp32
@@ -100,6 +101,10 @@ FULL = StageConfig(
         scene=_SCENE,
     ),
 )
+# On from weights that had their training: what looks at pixels is not worth its time any more.
+FURTHER = replace(
+    FULL, steps=1250, learning_rate=5e-4, backbone_rate=2.5e-4, warmup=60, flat=0.35, average_decay=0.995, frozen=2
+)
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,8 @@ def begin(config: StageConfig, model: Any, *, trained: bool = False) -> StageSta
         start_encoder_as_identity(model)
         let_queries_see_neighbours(model)
         let_queries_know_their_place(model)
+    for part in _frozen(config, model):
+        part.requires_grad_(False)
     average = AveragedWeights(dict(model.named_parameters(remove_duplicate=False)), config.average_decay)
     return StageState(config, model, average, _optimizer(config, model))
 
@@ -153,6 +160,8 @@ def run(state: StageState, tokenizer: Any, workers: int = 1, processes: Processe
         rank=processes.rank,
     )
     state.model.train()
+    for part in _frozen(config, state.model):
+        part.eval()
     device = parameters[0].device
     half = config.bfloat16 and multiplies_bfloat16(device)
     for rendered in load(batches, workers):
@@ -208,10 +217,17 @@ def _padded(batch: SceneBatch) -> PaddedTargets:
     return pad_targets(batch.targets, batch.text_mask.expand(len(batch.pixels), -1))
 
 
+def _frozen(config: StageConfig, model: Any) -> list[nn.Module]:
+    resnet = model.model.backbone.conv_encoder.model
+    return [resnet.embedder, *resnet.encoder.stages][: config.frozen]
+
+
 def _optimizer(config: StageConfig, model: Any) -> torch.optim.Optimizer:
     """AdamW with the backbone and the text at their own rate, and no decay of biases, norms and scales."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         slow = "backbone" in name or "input_proj_vision" in name
         groups.setdefault((slow, parameter.ndim >= 2), []).append(parameter)
     return torch.optim.AdamW(

@@ -41,7 +41,7 @@ export function mount(element) {
 
 function aboutStarter() {
   return h("div", { class: "gt-notice gt-advice" },
-    h("p", {}, h("b", {}, "The starter knows 80 drawn things and no photos. "),
+    h("p", {}, h("b", {}, "The starter knows 542 drawn things and no photos. "),
       "It learns yours on the Teach tab, from a few hundred labelled photos. To find everyday things on photos at once, fetch a detector that knows thousands of them (hundreds of MB, once), then restart:"),
     h("div", { class: "gt-path" }, h("code", {}, "python3 launch.py models pull llmdet_tiny")));
 }

@@ -15,7 +15,7 @@ from training.starter.__main__ import main
 from training.starter.batches import BatchRules
 from training.starter.model import build_starter, starter_config
 from training.starter.prompts import PromptRules
-from training.starter.stages import DENSE, FULL, StageConfig, begin, run
+from training.starter.stages import DENSE, FULL, FURTHER, StageConfig, begin, run
 from training.starter.states import load_average, load_checkpoint, load_state, save_state
 from training.starter.tokenizer import build_tokenizer
 
@@ -47,6 +47,18 @@ def test_five_steps_change_the_model_and_its_average(stage: StageConfig) -> None
     moved = {name.split(".")[1] for name, value in model.named_parameters() if not torch.equal(value, before[name])}
     assert {"backbone", "text_backbone", "enc_output", "encoder_output_bbox_embed"} <= moved
     assert all(torch.isfinite(value).all() for value in state.average.values.values())
+
+
+def test_a_frozen_stem_stays_as_it_is_with_its_statistics() -> None:
+    model = small_model()
+    resnet = model.model.backbone.conv_encoder.model
+    still = {name: value.clone() for name, value in resnet.state_dict().items()}
+    state = begin(small(FURTHER, 2), model, trained=True)
+    list(run(state, build_tokenizer(), workers=0))
+    moved = {name for name, value in resnet.state_dict().items() if not torch.equal(value, still[name])}
+    assert moved
+    assert all(name.startswith(("encoder.stages.1.", "encoder.stages.2.", "encoder.stages.3.")) for name in moved)
+    assert any("running_mean" in name for name in moved)
 
 
 @pytest.mark.parametrize(("told_share", "terms"), [(0.0, {"naming"}), (1.0, {"naming", "pointing"})])
