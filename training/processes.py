@@ -1,7 +1,7 @@
 """Several processes that teach one detector together, each with its share of every step's images."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -75,7 +75,7 @@ class Processes:
             return
         self.exchange(None)
         for tensor in tensors:
-            dist.broadcast(tensor.detach(), src=0)
+            self._together(dist.broadcast, tensor.detach(), src=0)
 
     def add_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace each gradient by its sum over the processes; one that is missing counts as 0, unless all miss it."""
@@ -87,7 +87,7 @@ class Processes:
         gradients = [_gradient(parameter) for index, parameter in enumerate(listed) if index not in nobody]
         for bucket in _buckets(gradients):
             flat = torch.cat([gradient.flatten() for gradient in bucket])
-            dist.all_reduce(flat)
+            self._together(dist.all_reduce, flat)
             parts = torch.split(flat, [gradient.numel() for gradient in bucket])
             for gradient, total in zip(bucket, parts, strict=True):
                 gradient.copy_(total.view_as(gradient))
@@ -107,6 +107,13 @@ class Processes:
             return any(other.kind != "farewell" for other in self._meet(envelope))
         except PeerFailed:
             return False  # nobody is left to listen
+
+    def _together(self, operation: Callable[..., Any], tensor: Tensor, **options: Any) -> None:
+        """What is on a CPU goes by gloo, though there be GPUs, too."""
+        try:
+            operation(tensor, group=self._group if tensor.device.type == "cpu" else None, **options)
+        except RuntimeError as error:
+            raise PeerFailed(_LOST) from error
 
     def _meet(self, envelope: _Envelope) -> list[_Envelope]:
         met: list[Any] = [None] * self.count

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from engine.network.deformable import Shapes
 
-_FIRST_SIDE = 0.05  # of the proposals of the finest level, part of the picture's side; doubled at each level
+FIRST_SIDE = 0.05  # of the proposals of the finest level, part of the picture's side; doubled at each level
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def grid_of(shapes: Shapes, device: torch.device | str = "cpu") -> Grid:
         sizes.append(torch.tensor([1 / width, 1 / height], device=device).expand_as(centre))
         levels.append(torch.full((len(centre),), number, device=device))
     centre, level = torch.cat(centres), torch.cat(levels)
-    side = (_FIRST_SIDE * 2.0**level)[:, None].expand(-1, 2)
+    side = (FIRST_SIDE * 2.0**level)[:, None].expand(-1, 2)
     boxes = torch.cat([centre, side], -1)[None]
     allowed = ((boxes > 0.01) & (boxes < 0.99)).all(-1, keepdim=True)
     return Grid(

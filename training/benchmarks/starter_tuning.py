@@ -1,10 +1,10 @@
 """`bench starter-tuning`: what the starter's weights are worth on real photos, beside the same network without them.
 
 Both learn by `training.job`, as the page and `train` do, with the settings that suit the machine and the photos
-(`training.config.defaults_for`) but for those in `SETTINGS`: equal batches, equal rates, equal steps. The network
-without the starter's weights is drawn as the starter was before its training (`training.starter.model.build_starter`).
-Its batch norms are as frozen as in every checkpoint, but hold the statistics of its own activations on the photos it is
-to learn from: without them its features would be of any size.
+(`training.config.defaults_for`) but for `SETTINGS` and what is held out: equal batches, equal rates, equal steps. The
+network without the starter's weights is drawn as the starter was before its training
+(`training.starter.model.build_starter`). Its batch norms are as frozen as in every checkpoint, but hold the statistics
+of its own activations on the photos it is to learn from: without them its features would be of any size.
 
 Photos of blood cells (BCCD) are learnt from its train split, watched on val and scored on test. Of the raccoons, which
 come without splits, a fifth is held out by the seed; four files that are copies of others are left out.
@@ -40,7 +40,8 @@ from training.starter.export import export
 from training.starter.model import build_starter
 
 DATASETS = ("bccd", "raccoon")
-SETTINGS = ("hold_out=0.2", "validate_every=25")
+SETTINGS = ("validate_every=25",)
+_HELD_OUT = 0.2  # of photos without splits
 
 _CALIBRATION_PHOTOS = 64
 
@@ -63,7 +64,7 @@ class TuningBenchmark:
         seed: of split, batches and random weights.
         output: JSON lines, one a run, written as each ends; what it holds is not done again. None: nothing is kept.
         datasets: which of `DATASETS`.
-        settings: "KEY=VALUE" of the training, beside `SETTINGS`.
+        settings: "KEY=VALUE" of the training, but for what is held out.
     """
 
     data: Path
@@ -168,7 +169,7 @@ def _taught(benchmark: TuningBenchmark, name: str, start: Start, say: Say) -> di
         source = _folder(benchmark)
         if start == "random":
             source = random_weights(source, Path(folder) / "random", dataset, benchmark.seed)
-        settings = (*benchmark.settings, f"seed={benchmark.seed}")
+        settings = (*benchmark.settings, f"hold_out={_HELD_OUT}", f"seed={benchmark.seed}")
         request = TrainRequest(name, "starter", source, steps=benchmark.steps, settings=settings)
         found = run_training(store, Path(folder), request, say=listen)
         return {
@@ -194,7 +195,7 @@ def random_weights(source: Path, folder: Path, dataset: LabelledDataset, seed: i
     """A new checkpoint `folder` like `source`, tokenizer and image settings too, but without what it learnt."""
     starter = load_grounding_detector(source, device="cpu")
     model = build_starter(starter.model.config, seed)
-    images = split_for_training(dataset, 0.2, seed).train[:_CALIBRATION_PHOTOS]
+    images = split_for_training(dataset, _HELD_OUT, seed).train[:_CALIBRATION_PHOTOS]
     calibrate_batch_norm(model, (_photo(starter, image) for image in images))
     folder.mkdir()
     with quiet_transformers():

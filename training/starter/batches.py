@@ -28,6 +28,7 @@ STD = (0.229, 0.224, 0.225)
 # Sides and relations are learnt slowest, and best where one picture comes with several of them.
 _KINDS: tuple[Kind, ...] = ("name", "relation", "relation", "relation", "side", "side", "side", "size")
 _TEXTS = TextRules(captions=1, expressions=8, absent_share=0.15, kinds=_KINDS)
+_SIZES = 1  # marks the stream of sizes, which all processes share
 _LARGE = (0.4, 1.0)  # sides of large things, parts of the picture's shorter side
 _NATURAL_SHARE = 0.85  # of the things drawn from many: concepts in their own colours
 
@@ -58,7 +59,7 @@ class SceneBatch:
         if device.type == "cpu":
             return self
         return SceneBatch(
-            self.pixels.to(device, non_blocking=True),
+            self.pixels.to(device),
             self.input_ids.to(device),
             self.text_mask.to(device),
             [targets.to(device) for targets in self.targets],
@@ -71,7 +72,7 @@ class SceneBatch:
 class BatchRules:
     """How batches are made; sizes in pixels, shares are probabilities."""
 
-    scenes: int = 16
+    scenes: int = 16  # pictures in a batch; with a text for each, a scene counts once for each of its texts
     longest: tuple[int, ...] = (192, 224, 256, 288, 320, 320)  # longer side, drawn from these
     drawn: tuple[float, float] = (1.0, 1.0)  # part of its size that a batch is drawn at, at least and at most
     aspects: tuple[float, ...] = (1.0, 4 / 3, 4 / 3, 3 / 2, 16 / 9, 3 / 4, 2 / 3)  # width : height
@@ -104,7 +105,8 @@ class SceneBatches(Dataset[SceneBatch]):
 
     def __getitem__(self, index: int) -> SceneBatch:
         step = self.first + index
-        size_hw = _size_hw(np.random.default_rng((self.seed, step)), self.rules)
+        # Not (seed, step): to numpy that is (seed, step, 0), the stream of the first process.
+        size_hw = _size_hw(np.random.default_rng((self.seed, step, 0, _SIZES)), self.rules)
         rng = np.random.default_rng((self.seed, step, self.rank))
         part = rng.uniform(*self.rules.drawn)
         drawn_hw = (round(part * size_hw[0]), round(part * size_hw[1]))
@@ -146,7 +148,8 @@ class SceneBatches(Dataset[SceneBatch]):
         while len(images) < self.rules.scenes:
             scene = relation_scene(rng, size_hw)
             told = scene_texts(rng, things_of(scene), _TEXTS)
-            for place in rng.permutation(len(told))[: self.rules.texts].tolist():
+            wanted = min(self.rules.texts, self.rules.scenes - len(images))
+            for place in rng.permutation(len(told))[:wanted].tolist():
                 images.append(scene.image)
                 texts.append(written_text(told[place], self.prompts.tokenizer, size_hw))
         input_ids = pad_sequence([text.input_ids for text in texts], batch_first=True)

@@ -60,11 +60,13 @@ def _scores(detector: Detector, scene: Scene, rng: Rng) -> NDArray[np.float64]:
 
 
 def table_of(scores: NDArray[np.float64]) -> str:
-    """A line for each concept: its name, a tab, and the names of its look-alikes."""
-    others = np.where(np.eye(len(scores), dtype=bool), -1, scores)
+    """A line for each concept: its name, a tab, and the names of its look-alikes; none where it was never shown."""
+    others = np.where(np.eye(len(scores), dtype=bool), 0, scores)
     best = np.argsort(-others, axis=1, kind="stable")[:, :KEPT]
-    rows = zip(CONCEPTS, best.tolist(), strict=True)
-    return "".join(f"{concept.name}\t{' | '.join(CONCEPTS[index].name for index in row)}\n" for concept, row in rows)
+    lines = []
+    for concept, row, own in zip(CONCEPTS, best.tolist(), others, strict=True):
+        lines.append(f"{concept.name}\t{' | '.join(CONCEPTS[index].name for index in row if own[index] > 0)}\n")
+    return "".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.network.grid import FIRST_SIDE
 from engine.network.network import GroundingNetwork, box_deltas, contrast
 from training.dense import DenseOutputs
 from training.layer_outputs import LayerOutputs
@@ -37,8 +38,9 @@ class StarterForward:
         text = self._network.text(input_ids, text_mask).features
         width, grid = (image.cells.shape[-1],), image.grid
         cells = body.enc_output_norm(body.enc_output(F.layer_norm(image.cells, width)))
-        logits = contrast(body.encoder_output_class_embed, cells, F.layer_norm(text, width))
-        centres = torch.cat([grid.centres, torch.full_like(grid.centres, 0.05) * 2 ** grid.level[:, None]], -1)
+        with torch.autocast(pixels.device.type, enabled=False):
+            logits = contrast(body.encoder_output_class_embed, cells.float(), F.layer_norm(text.float(), width))
+        centres = torch.cat([grid.centres, torch.full_like(grid.centres, FIRST_SIDE) * 2 ** grid.level[:, None]], -1)
         boxes = (box_deltas(body.encoder_output_bbox_embed, cells) + torch.logit(centres, eps=1e-5)).sigmoid()
         return DenseOutputs(logits, boxes, grid)
 

@@ -15,7 +15,8 @@ TABLE = Path(__file__).with_suffix(".tsv")
 
 @cache
 def look_alikes() -> tuple[tuple[int, ...], ...]:
-    """For each concept the indices of those it is taken for, most often first."""
+    """For each concept the indices of those it is taken for, most often first; of some none are known."""
     number = {concept.name: index for index, concept in enumerate(CONCEPTS)}
     rows = dict(line.split("\t") for line in TABLE.read_text(encoding="utf-8").splitlines())
-    return tuple(tuple(number[name] for name in rows[concept.name].split(" | ")) for concept in CONCEPTS)
+    named = (rows[concept.name] for concept in CONCEPTS)
+    return tuple(tuple(number[name] for name in row.split(" | ")) if row else () for row in named)

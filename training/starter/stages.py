@@ -32,7 +32,7 @@ from training.worlds import SceneRules
 class StageConfig:
     """One stage of the recipe; learning rates are for AdamW."""
 
-    name: str  # "dense" (stage A) or "full" (stage B)
+    name: str  # "dense" (stage A), "full" (stage B) or "further" (on from weights that had both)
     steps: int
     learning_rate: float
     backbone_rate: float  # for backbone and text
@@ -103,7 +103,15 @@ FULL = StageConfig(
 )
 # On from weights that had their training: what looks at pixels is not worth its time any more.
 FURTHER = replace(
-    FULL, steps=1250, learning_rate=5e-4, backbone_rate=2.5e-4, warmup=60, flat=0.35, average_decay=0.995, frozen=2
+    FULL,
+    name="further",
+    steps=1250,
+    learning_rate=5e-4,
+    backbone_rate=2.5e-4,
+    warmup=60,
+    flat=0.35,
+    average_decay=0.995,
+    frozen=2,
 )
 
 
@@ -113,7 +121,6 @@ class Progress:
 
     step: int
     losses: dict[str, float]
-    rate: float
 
 
 @dataclass
@@ -127,14 +134,21 @@ class StageState:
     step: int = 0
 
 
-def begin(config: StageConfig, model: Any, *, trained: bool = False) -> StageState:
-    """A stage at its first step; stage B of a model that is not `trained` begins with an encoder that adds nothing."""
-    if config.name == "full" and not trained:
+def begin(config: StageConfig, model: Any, device: torch.device | str = "cpu") -> StageState:
+    """A stage at its first step, on `device`; stage B begins with an encoder that adds nothing.
+
+    Args:
+        config: of the stage.
+        model: on the CPU, where it is prepared.
+        device: where it is trained.
+    """
+    if config.name == "full":
         start_encoder_as_identity(model)
         let_queries_see_neighbours(model)
         let_queries_know_their_place(model)
     for part in _frozen(config, model):
         part.requires_grad_(False)
+    model.to(device)
     average = AveragedWeights(dict(model.named_parameters(remove_duplicate=False)), config.average_decay)
     return StageState(config, model, average, _optimizer(config, model))
 
@@ -163,14 +177,12 @@ def run(state: StageState, tokenizer: Any, workers: int = 1, processes: Processe
     for part in _frozen(config, state.model):
         part.eval()
     device = parameters[0].device
-    half = config.bfloat16 and multiplies_bfloat16(device)
     for rendered in load(batches, workers):
         batch = rendered.to(device)
         rate = config.rate(state.step)
         for group in state.optimizer.param_groups:
             group["lr"] = group["base_rate"] * rate
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            losses = losses_of(forward, batch, config)
+        losses = losses_of(forward, batch, config)
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
             raise TrainingDiverged(f"Loss is {total.item():g} at step {state.step}. Lower the learning rate.")
@@ -181,7 +193,7 @@ def run(state: StageState, tokenizer: Any, workers: int = 1, processes: Processe
         state.optimizer.zero_grad()
         state.step += 1
         state.average.update(state.step)
-        yield Progress(state.step, {name: value.item() for name, value in losses.items()}, rate)
+        yield Progress(state.step, {name: value.item() for name, value in losses.items()})
 
 
 LossTerms = dict[str, Tensor]
@@ -189,7 +201,8 @@ Losses = Callable[[StarterForward, SceneBatch, StageConfig], LossTerms]
 
 
 def _dense_losses(forward: StarterForward, batch: SceneBatch, config: StageConfig) -> LossTerms:
-    outputs = forward.dense(batch.pixels, batch.input_ids, batch.text_mask)
+    with _halved(config, batch.pixels.device):
+        outputs = forward.dense(batch.pixels, batch.input_ids, batch.text_mask)
     targets = _padded(batch)
     losses = dense_loss(outputs, targets, config.criterion)
     if isinstance(batch.names, Tensor):
@@ -198,7 +211,8 @@ def _dense_losses(forward: StarterForward, batch: SceneBatch, config: StageConfi
 
 
 def _full_losses(forward: StarterForward, batch: SceneBatch, config: StageConfig) -> LossTerms:
-    layers = forward(batch.pixels, batch.input_ids, batch.text_mask)
+    with _halved(config, batch.pixels.device):
+        layers = forward(batch.pixels, batch.input_ids, batch.text_mask)
     targets = _padded(batch)
     losses: LossTerms = GroundingCriterion(config.criterion)(layers, targets, targets.judged)
     if isinstance(batch.names, Tensor):
@@ -210,7 +224,12 @@ def _full_losses(forward: StarterForward, batch: SceneBatch, config: StageConfig
     return losses
 
 
-_LOSSES: dict[str, Losses] = {"dense": _dense_losses, "full": _full_losses}
+_LOSSES: dict[str, Losses] = {"dense": _dense_losses, "full": _full_losses, "further": _full_losses}
+
+
+def _halved(config: StageConfig, device: torch.device) -> torch.autocast:
+    """Within the block products are in bf16, where that is wanted and the device has it; losses never are."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16 and multiplies_bfloat16(device))
 
 
 def _padded(batch: SceneBatch) -> PaddedTargets:

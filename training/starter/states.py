@@ -10,13 +10,14 @@ from training.errors import StateRefused
 from training.starter.stages import StageState
 from training.state_file import read_state_file, write_state_file
 
-_KEYS = frozenset({"stage", "step", "model", "average", "optimizer"})
+_KEYS = frozenset({"stage", "seed", "step", "model", "average", "optimizer"})
 
 
 def save_state(state: StageState, path: Path) -> None:
     """Write everything that the stage's next step depends on, whole or not at all."""
     content = {
         "stage": state.config.name,
+        "seed": state.config.seed,
         "step": state.step,
         "model": state.model.state_dict(),
         "average": state.model.state_dict() | state.average.values,  # statistics of batch norms as they are
@@ -29,21 +30,32 @@ def load_state(state: StageState, path: Path) -> None:
     """Put a saved stage into a fresh one of the same settings, in place.
 
     Raises:
-        StateRefused: the file is broken, or holds another stage.
+        StateRefused: the file is broken, or holds another stage, seed or network, or more steps than are wanted.
     """
-    content = read_state_file(path, _KEYS)
-    if content["stage"] != state.config.name:
-        raise StateRefused(f"{path} holds stage {content['stage']!r}, not {state.config.name!r}. Name its own file.")
-    state.model.load_state_dict(content["model"])
-    for name, value in state.average.values.items():
-        value.copy_(content["average"][name])
-    state.optimizer.load_state_dict(content["optimizer"])
+    content, config = read_state_file(path, _KEYS), state.config
+    if content["stage"] != config.name:
+        raise StateRefused(f"{path} holds stage {content['stage']!r}, not {config.name!r}. Name its own file.")
+    if content["seed"] != config.seed:
+        raise StateRefused(f"{path} was begun with other scenes (seed {content['seed']}, not {config.seed}).")
+    if content["step"] > config.steps:
+        raise StateRefused(f"{path} is at step {content['step']}, and {config.steps} are wanted. Ask for more steps.")
+    _load(state.model, content["model"], path)
+    try:
+        for name, value in state.average.values.items():
+            value.copy_(content["average"][name])
+        state.optimizer.load_state_dict(content["optimizer"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise StateRefused(f"{path} holds a training with other settings: {_line(error)}") from error
     state.step = content["step"]
 
 
 def load_average(model: Any, path: Path) -> None:
-    """Put the averaged weights of a saved stage into a model, in place."""
-    model.load_state_dict(read_state_file(path, _KEYS)["average"])
+    """Put the averaged weights of a saved stage into a model, in place.
+
+    Raises:
+        StateRefused: the file is broken, or holds another network.
+    """
+    _load(model, read_state_file(path, _KEYS)["average"], path)
 
 
 def load_checkpoint(model: Any, folder: Path) -> None:
@@ -57,10 +69,20 @@ def load_checkpoint(model: Any, folder: Path) -> None:
         weights = {name: value.float() for name, value in load_file(file).items()}
         missing, unexpected = model.load_state_dict(weights, strict=False)
     except (OSError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise StateRefused(f"{file} holds no starter of this shape: {reason[:200]}") from error
+        raise StateRefused(f"{file} holds no starter of this shape: {_line(error)}") from error
     tensors = model.state_dict(keep_vars=True)
     held = {id(tensors[name]) for name in weights if name in tensors}  # some weights have several names
     lost = [name for name in missing if id(tensors[name]) not in held and not name.endswith("num_batches_tracked")]
     if lost or unexpected:
         raise StateRefused(f"{file} holds no starter of this shape: it lacks {lost[:3]}, it has {unexpected[:3]} more.")
+
+
+def _load(model: Any, weights: dict[str, Any], path: Path) -> None:
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise StateRefused(f"{path} holds no starter of this shape: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

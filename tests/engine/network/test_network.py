@@ -13,7 +13,8 @@ from engine.network.network import GroundingNetwork
 from engine.network.switches import Switches
 from tests.tiny_checkpoint import Backbone, Family, tiny_model, tiny_tokenizer
 
-NAMES = [field.name for field in fields(Switches) if field.name != "compiled"]
+ELSEWHERE = ("compiled", "fast_products", "keep_features")  # looked at by `engine.passes`, not by the network
+NAMES = [field.name for field in fields(Switches) if field.name not in ELSEWHERE]
 NONE = Switches(**dict.fromkeys(NAMES, False))
 WAYS = [Switches(), NONE, *(replace(Switches(), **{name: False}) for name in NAMES)]
 

@@ -12,7 +12,7 @@ from tests.training.coloured_squares import squares
 from training.benchmarks.race import Curve
 from training.benchmarks.starter_tuning import TuningBenchmark, ratio_of_steps, run
 
-QUICK = ("hold_out=0.25", "validate_every=1", "batch_size=2")
+QUICK = ("validate_every=1", "batch_size=2")
 
 
 def test_the_ratio_is_of_the_steps_to_the_best_of_random_weights() -> None:

@@ -40,6 +40,18 @@ def test_processes_have_scenes_of_their_own_in_one_size() -> None:
         assert not torch.equal(first[index].pixels, second[index].pixels)
 
 
+def test_what_a_size_is_drawn_by_is_not_what_its_scenes_are() -> None:
+    """To numpy (seed, step) and (seed, step, 0) are one stream: squares were always drawn small, and enlarged."""
+    writer = PromptWriter(build_tokenizer(), PromptRules(names=(4,)))
+    rules = BatchRules(scenes=1, longest=(96,), aspects=(1.0, 0.5), drawn=(0.2, 1.0), told_share=0.0)
+    sharp: dict[bool, list[float]] = {True: [], False: []}
+    for batch in load(SceneBatches(writer, rules, 5, 0, 60), workers=0):
+        height, width = batch.pixels.shape[-2:]
+        sharp[height == width].append(_steepness(batch.pixels))
+    spread = {square: np.ptp(found) for square, found in sharp.items()}
+    assert 0.5 < spread[True] / spread[False] < 2
+
+
 def test_targets_are_named_and_inside_the_picture() -> None:
     found = 0
     for batch in load(batches(), workers=0):
@@ -101,6 +113,13 @@ def test_a_batch_has_one_prompt_or_a_text_for_each_scene() -> None:
             width = targets.positive_map.shape[1]
             assert not targets.positive_map[:, ~mask[:width]].any()
     assert rows == {1, 4}
+
+
+def test_a_batch_with_texts_is_as_large_as_it_was_asked_to_be() -> None:
+    writer = PromptWriter(build_tokenizer(), PromptRules(names=(4,)))
+    rules = replace(RULES, scenes=6, told_share=1.0)
+    for batch in load(SceneBatches(writer, rules, 5, 0, 3), workers=0):
+        assert len(batch.pixels) == len(batch.targets) == len(batch.input_ids) == 6
 
 
 def test_nothing_held_out_is_shown_or_named() -> None:

@@ -18,15 +18,17 @@ PLAIN = CastRules(shape_share=0.0, tinted_share=0.0)
 def test_every_concept_has_look_alikes_that_are_others() -> None:
     assert len(look_alikes()) == len(CONCEPTS)
     for index, alikes in enumerate(look_alikes()):
-        assert len(set(alikes)) == len(alikes) == 8
+        assert len(set(alikes)) == len(alikes) <= 8
         assert index not in alikes
+    assert sum(len(alikes) == 8 for alikes in look_alikes()) > 0.95 * len(CONCEPTS)
 
 
 def test_a_table_names_the_highest_scores_of_others_first() -> None:
     scores = np.zeros((len(CONCEPTS), len(CONCEPTS)))
     scores[0, [0, 5, 7]] = 0.9, 0.3, 0.6  # its own score does not count
-    first = table_of(scores).splitlines()[0]
-    assert first.startswith(f"{CONCEPTS[0].name}\t{CONCEPTS[7].name} | {CONCEPTS[5].name} | ")
+    first, second = table_of(scores).splitlines()[:2]
+    assert first == f"{CONCEPTS[0].name}\t{CONCEPTS[7].name} | {CONCEPTS[5].name}"
+    assert second == f"{CONCEPTS[1].name}\t"  # it was never shown
 
 
 def test_the_table_can_be_read_back() -> None:

@@ -11,6 +11,7 @@ from engine.checkpoints import STARTER
 from tests.training.test_processes import torchrun
 from tests.training.worlds.font import needs_font
 from training.errors import StateRefused
+from training.starter import stages
 from training.starter.__main__ import main
 from training.starter.batches import BatchRules
 from training.starter.model import build_starter, starter_config
@@ -53,7 +54,7 @@ def test_a_frozen_stem_stays_as_it_is_with_its_statistics() -> None:
     model = small_model()
     resnet = model.model.backbone.conv_encoder.model
     still = {name: value.clone() for name, value in resnet.state_dict().items()}
-    state = begin(small(FURTHER, 2), model, trained=True)
+    state = begin(small(FURTHER, 2), model)
     list(run(state, build_tokenizer(), workers=0))
     moved = {name for name, value in resnet.state_dict().items() if not torch.equal(value, still[name])}
     assert moved
@@ -70,13 +71,15 @@ def test_names_are_taught_and_with_a_text_for_each_scene_what_it_points_at(told_
     assert set(losses[0]) == layers | terms
 
 
-def test_bfloat16_stays_near_full_precision() -> None:
+def test_bfloat16_stays_near_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "multiplies_bfloat16", lambda _: True)  # slow where it is imitated
     losses = []
     for bfloat16 in (False, True):
         state = begin(small(FULL, 1, bfloat16), small_model())
         (progress,) = run(state, build_tokenizer(), workers=0)
         losses.append(sum(progress.losses.values()))
     assert losses[0] == pytest.approx(losses[1], rel=0.1)
+    assert losses[0] != losses[1]
 
 
 def test_a_training_taken_up_again_ends_where_it_would_have(tmp_path: Path) -> None:
@@ -112,6 +115,26 @@ def test_a_state_of_another_stage_is_refused(tmp_path: Path) -> None:
         load_state(begin(small(FULL), small_model()), tmp_path / "dense.pt")
 
 
+def test_a_state_of_other_settings_is_refused_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "dense.pt"
+    state = begin(small(DENSE, 2), small_model())
+    list(run(state, build_tokenizer(), workers=0))
+    save_state(state, file)
+    for config, width, reason in (
+        (replace(small(DENSE, 2), seed=5), 32, "seed 0, not 5"),
+        (small(DENSE, 1), 32, "at step 2, and 1 are wanted"),
+        (small(DENSE, 2), 64, "no starter of this shape"),
+        (replace(small(DENSE, 2), frozen=2), 32, "other settings"),
+    ):
+        other = build_starter(starter_config(len(build_tokenizer()), width=width, queries=20))
+        with pytest.raises(StateRefused, match=reason) as refused:
+            load_state(begin(config, other), file)
+        assert "\n" not in str(refused.value)
+    with pytest.raises(StateRefused, match="no starter of this shape"):
+        load_average(other := build_starter(starter_config(len(build_tokenizer()), width=64, queries=20)), file)
+    assert other.training
+
+
 def test_the_rate_warms_up_stays_and_falls() -> None:
     config = replace(FULL, steps=1000, warmup=100, flat=0.3)
     assert config.rate(0) == pytest.approx(0.01)
@@ -123,10 +146,10 @@ def test_the_rate_warms_up_stays_and_falls() -> None:
 @pytest.mark.slow
 def test_a_training_goes_on_from_an_exported_starter(tmp_path: Path) -> None:
     assert main([str(tmp_path), f"--start={STARTER}", "--full-steps=1", "--scenes=1", "--threads=1"]) == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["full.pt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["further.pt"]
     trained, before = (build_starter(starter_config(len(build_tokenizer()))) for _ in range(2))
     load_checkpoint(before, STARTER)
-    load_average(trained, tmp_path / "full.pt")
+    load_average(trained, tmp_path / "further.pt")
     distances = [
         float((mine - theirs).detach().abs().max())
         for mine, theirs in zip(trained.parameters(), before.parameters(), strict=True)
