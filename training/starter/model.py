@@ -34,7 +34,7 @@ def starter_config(vocabulary: int, *, width: int = 128, queries: int = 100) -> 
     backbone = ResNetConfig(
         embedding_size=width // 4,
         hidden_sizes=[width // 4, width // 2, width * 5 // 4, width * 2],
-        depths=[1, 1, 2, 1],
+        depths=[1, 4, 2, 1],
         layer_type="basic",
         out_features=["stage2", "stage3", "stage4"],
     )
