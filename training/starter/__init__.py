@@ -1,21 +1,22 @@
 """Trains the starter detector from nothing on rendered scenes. Knows no store and no page.
 
-Paper: MM-Grounding-DINO (Zhao et al., arXiv:2401.02361), made small: 4.5 million parameters.
+Paper: MM-Grounding-DINO (Zhao et al., arXiv:2401.02361), made small: 4.7 million parameters.
 Data: `training.worlds`, 542 concepts, coloured and textured shapes, captions and expressions, rendered while training;
     pictures of up to 384 px. Compositions of `training.worlds.held_out` are never shown.
 Stages: A, every cell in the middle of a thing answers for it, without encoder and decoder; B, the whole model with the
     loss of `training.criterion` and those of `training.starter.naming`, names beside those they are mistaken for
     (`lookalikes.tsv`). At the export scores are moved so that the best threshold is 0.4.
 Command: `python -m training.starter WORK`, then `python -m training.starter WORK --export engine/weights/starter`
-    (Debian: fonts-noto-color-emoji). A training that was stopped is taken up by the same command, `--start
-    engine/weights/starter --full-steps 1500` goes on from the shipped weights; `torchrun` trains in several processes,
+    (Debian: fonts-noto-color-emoji). A training that was stopped is taken up by the same command. `--start
+    engine/weights/starter` goes on from exported weights by a shorter stage: 1,250 steps, a lower rate, the stem and
+    the first stage of the backbone as they are; `--seed` shows it other scenes. `torchrun` trains in several processes,
     `--device cuda --workers 10` on a GPU (never tried there).
 Hardware and time: 2 cores of a CPU: 30 minutes for 10,000 steps of A on one of them, for 21,000 of B by two processes
-    9 hours where it multiplies in bf16 (1.6 s a step of 32 scenes, with two levels of features), more than a day where
-    not (3.5 s a step of 20 scenes). The shipped weights had less of that, on smaller pictures first.
-Score: AP50 0.878 with every box counted, AP 0.617, on 1,200 held-out scenes with prompts of 16 names; the right thing
+    9 hours where it multiplies in bf16 (1.6 s a step of 32 scenes, with two levels of features and fewer blocks), more
+    than a day where not (4.1 s a step of 20 scenes). The shipped weights had less of that, on smaller pictures first.
+Score: AP50 0.879 with every box counted, AP 0.629, on 1,200 held-out scenes with prompts of 16 names; the right thing
     for 0.84 of 400 expressions; measured by `python launch.py bench starter`. docs/log.md tells how it was reached,
-    with settings that changed on the way: two levels of features at up to 448 px until 1,120 steps before the end, then
-    a frozen stem, a rate of 0.6 and 20 scenes a step. The defaults here are otherwise those of its end, and were not
-    run from the start.
+    with settings that changed on the way: two levels of features at up to 448 px until 2,320 steps before the end, then
+    20 scenes a step and the settings of `--start`, three blocks of stride 8 more for the last 1,200. The defaults here
+    are otherwise those of its end, and were not run from the start.
 """

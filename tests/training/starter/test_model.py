@@ -46,9 +46,9 @@ def test_queries_at_the_same_place_attract_each_other(starter: Any) -> None:
 def test_a_querys_contents_say_where_it_lies_after_each_layer(starter: Any) -> None:
     start_encoder_as_identity(starter)
     let_queries_see_neighbours(starter)
-    assert min(_legible_places(starter)) < 0.4
+    before = min(_legible_places(starter))  # cells feel the picture's edges
     let_queries_know_their_place(starter)
-    assert min(_legible_places(starter)) > 0.6
+    assert min(_legible_places(starter)) > max(before + 0.2, 0.7)
 
 
 def _legible_places(starter: Any) -> list[float]:
