@@ -25,7 +25,7 @@ def is_foldable(backbone: Any) -> bool:
 def folded_resnet_maps(backbone: Any, pixels: Tensor) -> list[Tensor]:
     """What a foldable ResNet gives, (B, C, H, W) for each of its `out_features`; without gradients.
 
-    Weights are folded anew at each call: it takes a hundredth of a picture's time, and they may have changed.
+    Weights are folded anew at each call, as they may have changed: a twentieth of the starter's time for a picture.
 
     Args:
         backbone: see `is_foldable`.

@@ -13,7 +13,7 @@ const POLL_MS = 1000;
 const MODES = [
   ["vocabulary", "Keep what it knows, add these"],
   ["closed", "Only these categories count"],
-  ["open", "A test: leave a quarter of these untaught and measure them"],
+  ["open", "A test: leave a quarter of these untaught"],
 ];
 const NO_DATASET = { reasons: ["There is no dataset yet: make one on the Data tab."] };
 const STATES = { queued: "waiting", running: "learning", done: "done", failed: "failed", stopped: "stopped" };
