@@ -111,7 +111,7 @@ def _grounding_detector(
     model_type: str, folder: Path, name: str, device: torch.device, keep_mb: int
 ) -> GroundingDetector:
     """From a folder that was checked."""
-    model = load_pretrained(_GROUNDING[model_type], folder)
+    model = load_pretrained(_GROUNDING[model_type], folder).requires_grad_(False)
     tokenizer = _load_tokenizer(folder, int(model.config.text_config.vocab_size))
     preprocessing = Preprocessing.from_folder(folder)
     return GroundingDetector(model, tokenizer, preprocessing, name=name, device=device, keep_mb=keep_mb)

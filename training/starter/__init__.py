@@ -7,7 +7,7 @@ Stages: A, every cell in the middle of a thing answers for it, without encoder a
     loss of `training.criterion` and those of `training.starter.naming`, names beside those they are mistaken for
     (`lookalikes.tsv`). At the export scores are moved so that the best threshold is 0.4.
 Command: `python -m training.starter WORK`, then `python -m training.starter WORK --export engine/weights/starter`
-    (Debian: fonts-noto-color-emoji). A training that was stopped is taken up by the same command. `--start
+    (Debian: fonts-noto-color-emoji). A training that was stopped is taken up by the same command. `--weights
     engine/weights/starter` goes on from exported weights by a shorter stage: 1,250 steps, a lower rate, the stem and
     the first stage of the backbone as they are; `--seed` shows it other scenes. `torchrun` trains in several processes,
     `--device cuda --workers 10` on a GPU (never tried there).
@@ -17,6 +17,6 @@ Hardware and time: 2 cores of a CPU: 30 minutes for 10,000 steps of A on one of 
 Score: AP50 0.879 with every box counted, AP 0.629, on 1,200 held-out scenes with prompts of 16 names; the right thing
     for 0.84 of 400 expressions; measured by `python launch.py bench starter`. docs/log.md tells how it was reached,
     with settings that changed on the way: two levels of features at up to 448 px until 2,320 steps before the end, then
-    20 scenes a step and the settings of `--start`, three blocks of stride 8 more for the last 1,200. The defaults here
+    20 scenes a step and the settings of `--weights`, three blocks of stride 8 more for the last 1,200. The defaults here
     are otherwise those of its end, and were not run from the start.
 """

@@ -41,19 +41,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.starter", description=__doc__)
     parser.add_argument("work", type=Path, help="folder for states; a training found in it is taken up")
     parser.add_argument("--dense-steps", type=int, default=DENSE.steps, help="of stage A")
-    parser.add_argument("--full-steps", type=int, help=f"of stage B ({FULL.steps}; {FURTHER.steps} after --start)")
+    parser.add_argument("--full-steps", type=int, help=f"of stage B ({FULL.steps}; {FURTHER.steps} after --weights)")
     parser.add_argument("--scenes", type=int, default=BatchRules().scenes, help="in a step of each process")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1, help="processes that render ahead; a GPU needs about 10")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--start", type=Path, help="folder of an exported starter that stage B goes on from; without A")
+    parser.add_argument("--weights", type=Path, help="folder of an exported starter that stage B goes on from; without A")
     parser.add_argument("--seed", type=int, default=0, help="another one shows other scenes")
     parser.add_argument("--save-every", type=int, default=200, help="steps")
     parser.add_argument("--export", type=Path, help="only write the newest weights as a checkpoint into this folder")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     keep_freed_memory()
-    full = FURTHER if options.start else FULL
+    full = FURTHER if options.weights else FULL
     stages = tuple(
         replace(
             stage,
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         for stage, steps in ((DENSE, options.dense_steps), (full, options.full_steps))
     )
-    if options.start:
+    if options.weights:
         stages = stages[-1:]
     try:
         if options.export:
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             with joined() as processes:
                 device = pick_device(processes.device(options.device))
-                training = Training(options.work, stages, options.save_every, device, options.workers, options.start)
+                training = Training(options.work, stages, options.save_every, device, options.workers, options.weights)
                 _train(training, processes)
     except (EngineError, FontMissing, OSError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -101,17 +101,19 @@ FULL = StageConfig(
         scene=_SCENE,
     ),
 )
-# On from weights that had their training: what looks at pixels is not worth its time any more.
+# On from weights that had their training: what looks at pixels is not worth its time any more, and boxes are off by a
+# part of their size whatever it is, so that smaller pictures teach as much in less time.
 FURTHER = replace(
     FULL,
     name="further",
-    steps=1250,
+    steps=1050,
     learning_rate=5e-4,
     backbone_rate=2.5e-4,
     warmup=60,
     flat=0.35,
     average_decay=0.995,
     frozen=2,
+    batches=replace(FULL.batches, longest=(256, 288, 320, 384)),
 )
 
 

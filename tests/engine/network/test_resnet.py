@@ -1,3 +1,5 @@
+import gc
+from copy import deepcopy
 from functools import cache
 from typing import Literal
 
@@ -18,7 +20,7 @@ LayerType = Literal["basic", "bottleneck"]
 
 @cache
 def backbone(layer_type: LayerType = "basic", *, early: bool = False) -> ResNetBackbone:
-    """A tiny one with frozen batch norms whose every number matters."""
+    """A tiny one in float64, with frozen batch norms, whose every number matters."""
     torch.manual_seed(0)
     config = ResNetConfig(
         embedding_size=8,
@@ -33,7 +35,13 @@ def backbone(layer_type: LayerType = "basic", *, early: bool = False) -> ResNetB
         replace_batch_norm(model)
     for name, values in model.named_buffers():
         values.uniform_(0.5, 2.0) if name.endswith(("weight", "var")) else values.normal_()
-    return model
+    return model.double()
+
+
+def noise(count: int, height: int, width: int) -> torch.Tensor:
+    """Pictures (count, 3, height, width) in float64, the same each time."""
+    generator = torch.Generator().manual_seed(height * 1000 + width)
+    return torch.randn(count, 3, height, width, generator=generator, dtype=torch.float64)
 
 
 @settings(deadline=None, max_examples=25)
@@ -42,32 +50,74 @@ def test_maps_are_those_of_transformers_whatever_the_size(
     height: int, width: int, count: int, layer_type: LayerType
 ) -> None:
     model = backbone(layer_type, early=height % 2 == 0)
-    pixels = torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(height * 1000 + width))
+    pixels = noise(count, height, width)
     before = pixels.clone()
     with torch.no_grad():
         ours, theirs = folded_resnet_maps(model, pixels), model(pixels).feature_maps
     assert torch.equal(pixels, before)
     assert len(ours) == len(theirs) == 3
     for own, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(own, other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("learning", [False, True])
+@pytest.mark.parametrize("change", ["written", "replaced"])
+@torch.no_grad()
+def test_weights_that_change_count_from_the_next_call_on(change: str, learning: bool) -> None:
+    model = deepcopy(backbone("bottleneck", early=True)).requires_grad_(learning)
+    pixels = noise(1, 40, 60)
+    before = folded_resnet_maps(model, pixels)[-1]
+    layer = model.encoder.stages[-1].layers[0].layer[0]
+    weight, norm = layer.convolution.weight, layer.normalization
+    if change == "written":
+        weight.mul_(2)
+        norm.running_var.mul_(3)
+    else:  # the former numbers are freed, and others may come to lie where they lay
+        weight.data = weight.data * 2
+        norm.running_var = norm.running_var * 3
+    after = folded_resnet_maps(model, pixels)[-1]
+    assert not torch.allclose(after, before)
+    torch.testing.assert_close(after, model(pixels).feature_maps[-1], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_what_an_optimizer_writes_counts_from_the_next_call_on(fused: bool) -> None:
+    model = deepcopy(backbone()).requires_grad_(True)
+    pixels = noise(1, 40, 60)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, fused=fused)
+    for _ in range(2):
+        with torch.no_grad():
+            ours, theirs = folded_resnet_maps(model, pixels)[-1], model(pixels).feature_maps[-1]
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+        model(pixels).feature_maps[-1].square().mean().backward()
+        optimizer.step()
 
 
 @torch.no_grad()
-def test_weights_that_change_count_from_the_next_call_on() -> None:
-    model = backbone("bottleneck", early=True)
-    pixels = torch.randn(1, 3, 40, 60, generator=torch.Generator().manual_seed(1))
-    before = folded_resnet_maps(model, pixels)[-1]
-    weight = model.encoder.stages[-1].layers[0].layer[0].convolution.weight
-    weight.mul_(2)
-    after = folded_resnet_maps(model, pixels)[-1]
-    assert not torch.allclose(after, before)
-    torch.testing.assert_close(after, model(pixels).feature_maps[-1], rtol=1e-4, atol=1e-4)
-    weight.div_(2)
+def test_what_does_not_learn_is_folded_once_and_forgotten_with_its_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    folded, fold = [], resnet._fold
+
+    def noted(*sources: torch.Tensor) -> resnet._Folded:
+        folded.append(sources)
+        return fold(*sources)
+
+    monkeypatch.setattr(resnet, "_fold", noted)
+    model, pixels = deepcopy(backbone()).requires_grad_(False), noise(1, 40, 60)
+    first = folded_resnet_maps(model, pixels)
+    once, kept = len(folded), len(resnet._kept)
+    assert once > 0
+    for again, before in zip(folded_resnet_maps(model, pixels), first, strict=True):
+        assert torch.equal(again, before)
+    assert len(folded) == once
+    folded.clear()
+    del model
+    gc.collect()
+    assert len(resnet._kept) == kept - once
 
 
 def test_gradients_take_transformers_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resnet, "_block", None)  # the other way is gone
-    model, pixels, maps = backbone(), torch.randn(1, 3, 40, 60), Switches().feature_maps
+    model, pixels, maps = backbone(), noise(1, 40, 60), Switches().feature_maps
     assert maps(model, pixels)[-1].requires_grad
     with torch.no_grad(), pytest.raises(TypeError):
         maps(model, pixels)

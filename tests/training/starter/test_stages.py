@@ -145,7 +145,7 @@ def test_the_rate_warms_up_stays_and_falls() -> None:
 
 @pytest.mark.slow
 def test_a_training_goes_on_from_an_exported_starter(tmp_path: Path) -> None:
-    assert main([str(tmp_path), f"--start={STARTER}", "--full-steps=1", "--scenes=1", "--threads=1"]) == 0
+    assert main([str(tmp_path), f"--weights={STARTER}", "--full-steps=1", "--scenes=1", "--threads=1"]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["further.pt"]
     trained, before = (build_starter(starter_config(len(build_tokenizer()))) for _ in range(2))
     load_checkpoint(before, STARTER)
@@ -158,7 +158,7 @@ def test_a_training_goes_on_from_an_exported_starter(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_not_there_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path / "work"), f"--start={tmp_path}"]) == 1
+    assert main([str(tmp_path / "work"), f"--weights={tmp_path}"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
