@@ -6,8 +6,6 @@ process's highest resident memory never falls again, so each measurement needs a
 
 import argparse
 import json
-import os
-import resource
 import subprocess
 import sys
 import time
@@ -26,7 +24,6 @@ from training.student import Student
 from training.targets import Targets
 
 _PROMPT = (101, 4937, 1012, 3899, 1012, 2158, 1012, 102)  # [CLS] cat. dog. man. [SEP]
-_STATM_RSS = 1  # field of /proc/self/statm, in pages
 
 
 def peak_step_bytes(side_px: int, *, recompute: bool) -> dict[str, float]:
@@ -54,14 +51,13 @@ def _measure(side_px: int, recompute: bool) -> dict[str, float]:
     choose_trainable(model, config)
     set_mode(model, config)
     student, batch = Student(model, config), _batch(side_px)
-    before = _resident_bytes()
+    before = _status_bytes("VmRSS")
     started = time.perf_counter()
     with recomputing(model) if recompute else nullcontext():
         terms: dict[str, torch.Tensor] = student(batch, boxes_in_step=None, seed=0)
         torch.autograd.backward(torch.stack(list(terms.values())).sum())
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"bytes": peak - before, "seconds": round(seconds, 1)}
+    return {"bytes": _status_bytes("VmHWM") - before, "seconds": round(seconds, 1)}
 
 
 def _batch(side_px: int) -> Batch:
@@ -80,9 +76,10 @@ def _batch(side_px: int) -> Batch:
     )
 
 
-def _resident_bytes() -> int:
-    fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
-    return int(fields[_STATM_RSS]) * os.sysconf("SC_PAGE_SIZE")
+def _status_bytes(field: str) -> int:
+    """Memory that the kernel counts for this process; unlike `ru_maxrss`, nothing of the one that started it."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1, help="processes that render ahead; a GPU needs about 10")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--weights", type=Path, help="folder of an exported starter that stage B goes on from; without A")
+    parser.add_argument(
+        "--weights", type=Path, help="folder of an exported starter that stage B goes on from; without A"
+    )
     parser.add_argument("--seed", type=int, default=0, help="another one shows other scenes")
     parser.add_argument("--save-every", type=int, default=200, help="steps")
     parser.add_argument("--export", type=Path, help="only write the newest weights as a checkpoint into this folder")

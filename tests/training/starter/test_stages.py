@@ -175,3 +175,12 @@ def test_two_processes_train_together_and_the_first_one_writes(tmp_path: Path) -
     ended = torchrun(*command)
     assert ended.returncode == 0, ended.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dense.pt", "full.pt"]
+
+
+def test_torchrun_leaves_each_option_to_the_training(tmp_path: Path) -> None:
+    ended = torchrun(
+        "-m", "training.starter", str(tmp_path / "work"), "--weights", str(tmp_path / "none"), "--seed", "1"
+    )
+    assert ended.returncode != 0
+    assert "torchrun: error" not in ended.stderr
+    assert "error: " in ended.stderr
