@@ -47,7 +47,7 @@ def load_detector(
     allow_download: bool = False,
     keep_mb: int = 0,
 ) -> BatchDetector:
-    """A detector from "starter", a checkpoint folder or a hub id, in float32 whatever its file holds.
+    """A detector from "starter", a checkpoint folder or a hub id, in float32 whatever its file holds; nothing learns.
 
     A hub id is looked up in the local cache; the network is used only with `allow_download`.
 
@@ -75,7 +75,9 @@ def load_detector(
 def load_grounding_detector(
     source: str | Path, *, device: str = "auto", name: str | None = None, keep_mb: int = 0
 ) -> GroundingDetector:
-    """As `load_detector`, for who teaches it or looks into its network: of the one kind that can be taught.
+    """As `load_detector`, for who looks into its network or teaches it: of the one kind that can be taught.
+
+    No parameter requires a gradient; `training.parameters.choose_trainable` says which do.
 
     Raises:
         EngineError: it is of another kind; else as `load_detector`.

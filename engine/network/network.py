@@ -89,7 +89,7 @@ class GroundingNetwork:
     Dropout is left out: a network that is trained through it must have none.
 
     Attributes:
-        model: whose weights are used, as they are at each call.
+        model: whose weights are used, as they are at each call; see `engine.network.resnet` for one exception.
         switches: which of several equal ways is taken.
     """
 

@@ -25,7 +25,7 @@ class _Folded:
         weight: (O, I, H, W), channels last in memory.
         shift: (O,).
         sources: the tensors that both were made of; held, so that no others can come to lie at their addresses.
-        versions: of the sources, which count what is written into them.
+        versions: of the sources, which count what is written into them, but for writing through `.data` or numpy.
     """
 
     weight: Tensor
@@ -52,8 +52,9 @@ def is_foldable(backbone: Any) -> bool:
 def folded_resnet_maps(backbone: Any, pixels: Tensor) -> list[Tensor]:
     """What a foldable ResNet gives, (B, C, H, W) for each of its `out_features`; without gradients.
 
-    What is folded is kept for the next call where nothing learns: folding takes a twentieth of the starter's time for
-    a picture. Weights that learn are folded anew each time, as not every optimizer leaves a trace of what it writes.
+    What is folded is kept for the next call where nothing learns, a second copy of the convolutions: folding takes a
+    twentieth of the starter's time for a picture. Weights that learn are folded anew each time, as averages and some
+    optimizers leave no trace of what they write.
 
     Args:
         backbone: see `is_foldable`.
@@ -91,6 +92,7 @@ def _folded(layer: Any) -> _Folded:
     norm = layer.normalization
     sources = (layer.convolution.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var)
     if any(source.requires_grad for source in sources):
+        _kept.pop(layer, None)
         return _fold(*sources)
     known = _kept.get(layer)
     if known is None or not known.is_of(sources):
@@ -99,10 +101,11 @@ def _folded(layer: Any) -> _Folded:
 
 
 def _fold(convolution: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor) -> _Folded:
+    sources = (convolution, weight, bias, mean, variance)
+    versions = _versions(sources)
     scale = weight * (variance + _EPS).rsqrt()
     scaled = (convolution * scale[:, None, None, None]).contiguous(memory_format=torch.channels_last)
-    sources = (convolution, weight, bias, mean, variance)
-    return _Folded(scaled, bias - mean * scale, tuple(source.detach() for source in sources), _versions(sources))
+    return _Folded(scaled, bias - mean * scale, tuple(source.detach() for source in sources), versions)
 
 
 def _versions(tensors: tuple[Tensor, ...]) -> tuple[int, ...]:

@@ -44,6 +44,7 @@ def test_a_saved_detector_finds_the_same_again(tmp_path: Path, family: Family, b
     np.testing.assert_array_equal(before.xyxy, after.xyxy)
     np.testing.assert_array_equal(before.confidence, after.confidence)
     assert (loaded.name, loaded.device, loaded.preprocessing) == (tmp_path.name, "cpu", Preprocessing(96, 160))
+    assert not any(parameter.requires_grad for parameter in loaded.model.parameters())  # so that what is folded is kept
 
 
 def test_a_checkpoint_stored_in_half_precision_runs_in_float32(

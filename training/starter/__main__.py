@@ -90,7 +90,7 @@ class Training:
     save_every: int  # steps
     device: torch.device
     workers: int
-    start: Path | None = None  # an exported starter that the first stage goes on from
+    weights: Path | None = None  # an exported starter that the first stage goes on from
 
 
 def _train(training: Training, processes: Processes) -> None:
@@ -107,8 +107,8 @@ def _run_stage(training: Training, index: int, processes: Processes) -> None:
     model = build_starter(starter_config(len(tokenizer)))
     if index:
         load_average(model, _file(training.work, training.stages[index - 1]))
-    if training.start:
-        load_checkpoint(model, training.start)
+    if training.weights:
+        load_checkpoint(model, training.weights)
     state = begin(stage, model, training.device)
     if file.exists():
         load_state(state, file)
@@ -137,7 +137,7 @@ def _export_newest(work: Path, folder: Path) -> None:
         with tempfile.TemporaryDirectory() as trial:
             export(model, tokenizer, Path(trial))
             threshold = best_threshold(load_detector(trial, device="cpu"))
-        print(f"{threshold:g} is the best threshold: its score becomes {_SHOWN_FROM:g}.", flush=True)
+        print(f"{threshold:g} is the best quiet threshold: its score becomes {_SHOWN_FROM:g}.", flush=True)
         move_scores(model, threshold, _SHOWN_FROM)
     folder.mkdir(parents=True, exist_ok=True)
     export(model, tokenizer, folder)

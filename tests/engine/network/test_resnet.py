@@ -72,7 +72,7 @@ def test_weights_that_change_count_from_the_next_call_on(change: str, learning: 
     if change == "written":
         weight.mul_(2)
         norm.running_var.mul_(3)
-    else:  # the former numbers are freed, and others may come to lie where they lay
+    else:
         weight.data = weight.data * 2
         norm.running_var = norm.running_var * 3
     after = folded_resnet_maps(model, pixels)[-1]
