@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ AHEAD = 2
 
 _PAUSE_S = 0.3  # somebody who leafs through the images stays for less
 _LONGEST_S = 1.0  # a look that takes longer would keep a click waiting
+_TOO_LONG = 2  # such looks, after which there are no more: the first one of a process warms libraries up
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Prefetcher:
         self._changed = threading.Condition()
         self._open: int | None = None  # the image that was opened last
         self._is_closed = False
-        self._is_slow: set[object] = set()  # of the detector and the segmenter those that take long
+        self._long_looks: Counter[object] = Counter()  # of the detector and of the segmenter
         self._thread: threading.Thread | None = None
 
     def opened(self, image_id: int) -> None:
@@ -111,14 +113,14 @@ class Prefetcher:
 
         pixels: ImageRGB | None = None
         detector = self._models.loaded()
-        if self.asks and detector is not None and detector not in self._is_slow:
+        if self.asks and detector is not None and not self._is_slow(detector):
             pixels = read_indexed(image.path, image.width, image.height)
             resized = detector.resizing.ahead(pixels) if detector.resizing else pixels
             with self._models.device(Urgency.IDLE, is_wanted):
                 began = time.monotonic()
                 detector.look([resized])
                 self._timed(detector, began)
-        if self._outliner.is_used and self._outliner not in self._is_slow:
+        if self._outliner.is_used and not self._is_slow(self._outliner):
             pixels = read_indexed(image.path, image.width, image.height) if pixels is None else pixels
             with self._models.device(Urgency.IDLE, is_wanted):
                 began = time.monotonic()
@@ -127,4 +129,7 @@ class Prefetcher:
 
     def _timed(self, what: object, began: float) -> None:
         if time.monotonic() - began > _LONGEST_S:
-            self._is_slow.add(what)
+            self._long_looks[what] += 1
+
+    def _is_slow(self, what: object) -> bool:
+        return self._long_looks[what] >= _TOO_LONG

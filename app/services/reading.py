@@ -82,7 +82,7 @@ class Readers:
             while waiting and (len(waiting) >= _MOST_AHEAD or held + wanted.bytes > AHEAD_BYTES):
                 held -= waiting[0][0].bytes
                 yield self._next(waiting)
-            waiting.append((wanted, self._pool.submit(read, wanted)))
+            waiting.append((wanted, self._asked(wanted)))
             held += wanted.bytes
         while waiting:
             yield self._next(waiting)
@@ -94,8 +94,17 @@ class Readers:
         except BrokenProcessPool:
             found = self._read_alone(wanted)
             for place, (other, _) in enumerate(waiting):
-                waiting[place] = other, self._pool.submit(read, other)
+                waiting[place] = other, self._asked(other)
             return found
+
+    def _asked(self, wanted: Wanted) -> Future[Read]:
+        """The image to come; where the readers are down already, that is what comes."""
+        try:
+            return self._pool.submit(read, wanted)
+        except BrokenProcessPool as error:
+            broken: Future[Read] = Future()
+            broken.set_exception(error)
+            return broken
 
     def _read_alone(self, wanted: Wanted) -> Read:
         """The image by a new reader; where that one goes down too, it is this image's doing."""

@@ -4,14 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from app.services import Services, opened
+from app.services import Services, opened, prefetching
 from app.services.labelling import SHORT, WHOLE
 from app.services.questions import question
 from app.services.turns import Urgency
 from engine.grounding import GroundingDetector
+from engine.kept import Kept
+from engine.network.network import Image
 from tests.app.services.test_labelling import image_ids
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _no_look_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is."""
+    monkeypatch.setattr(prefetching, "_LONGEST_S", 600.0)
 
 
 def until(is_so: Callable[[], bool]) -> None:
@@ -21,11 +29,16 @@ def until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def kept(services: Services) -> int:
-    """Images of which the detector keeps features."""
+def features(services: Services) -> Kept[bytes, Image]:
+    """What the detector keeps of images."""
     detector = services.models.detector().inner
     assert isinstance(detector, GroundingDetector)
-    return len(detector._passes._pictures)
+    return detector._passes._pictures
+
+
+def kept(services: Services) -> int:
+    """Images of which the detector keeps features."""
+    return len(features(services))
 
 
 def test_the_next_images_are_looked_at_while_nobody_asks(services: Services, dataset_id: int) -> None:
@@ -49,6 +62,22 @@ def test_the_segmenter_looks_at_the_next_image_once_somebody_has_clicked(
     until(lambda: services.outliner._looked_at == ids[2])
     (mask,) = services.outliner.segment(ids[0], None, [(60, 45)], [1])
     assert mask["size"] == [90, 120]
+
+
+def test_no_more_is_made_ahead_once_two_looks_took_long(
+    services: Services, dataset_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prefetching, "_LONGEST_S", 0.0)
+    ids = image_ids(services, dataset_id)
+    services.models.detector()
+    services.prefetcher.asks = True
+    services.prefetcher.opened(ids[0])
+    until(lambda: kept(services) == 2)  # the first one warms up, the second one says that it is slow
+    features(services).clear()
+    services.prefetcher.opened(ids[1])
+    until(lambda: services.prefetcher._open == ids[1] and services.prefetcher._thread is not None)
+    services.prefetcher.close()  # which waits for the look at hand
+    assert kept(services) == 0
 
 
 def test_nothing_is_done_ahead_for_somebody_who_only_looks(services: Services, dataset_id: int) -> None:

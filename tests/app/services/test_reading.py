@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,14 @@ def test_an_image_that_brings_its_reader_down_is_refused_and_the_others_are_read
     assert all(isinstance(image, Resized) for image in (*found[:2], *found[3:]))
 
 
+def test_readers_that_went_down_meanwhile_are_started_again(wanted: list[Wanted]) -> None:
+    with Readers(1) as readers:
+        with pytest.raises(BrokenProcessPool):
+            readers._pool.submit(read, Deadly(wanted[3].path, 90, 60, SMALL)).result()
+        found = list(readers.read(wanted[:2]))
+    assert [type(image) for image in found] == [Resized] * 2
+
+
 class Deadly(Wanted):
     """Ends the process that reads it, as a fault in a decoder does."""
 
@@ -110,7 +119,7 @@ def test_readers_end_with_the_process_that_started_them(wanted: list[Wanted], tm
         readers = [int(pid) for pid in parent.stdout.readline().split()]
         assert readers
         parent.kill()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 600
     while any(is_running(pid) for pid in readers):
         assert time.monotonic() < deadline, "the readers outlive their parent"
         time.sleep(0.05)
