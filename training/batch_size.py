@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -21,6 +22,7 @@ from training.student import Student
 MOST = 32  # images at once; more in a step teach no faster where there are hundreds
 _SHARE = 0.9  # of a GPU's memory that a trial may take: steps differ, and other programs want some
 _CPU_SHARE = 0.5  # of the free memory, which a processor shares with everything else
+_MEMORY = Path("/proc/meminfo")
 _UNKNOWN = 4 << 30  # bytes taken for free where the system does not say
 _COPIES = 3  # of what learns: two moments and the average
 
@@ -141,12 +143,21 @@ def _learn(student: Student, batch: Batch, config: TrainConfig, *, backward: boo
 
 def _free_bytes(student: Student, processes: int) -> int:
     """What each process may take beside the weights, their gradients and what the optimiser keeps of them."""
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):  # macOS and Windows have no such number
-        free = _UNKNOWN
     learning = sum(value.numel() * value.element_size() for value in _learning(student))
-    return int(free * _CPU_SHARE / processes) - (1 + _COPIES) * learning
+    return int(_available_bytes() * _CPU_SHARE / processes) - (1 + _COPIES) * learning
+
+
+def _available_bytes() -> int:
+    """What the system can give away: on Linux with its page cache, which it gives up for a program."""
+    try:
+        lines = _MEMORY.read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))  # kB
+    except (OSError, StopIteration):
+        pass  # another system than Linux, or an older one
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):  # macOS and Windows have no such number
+        return _UNKNOWN
 
 
 def _learning(student: Student) -> list[nn.Parameter]:

@@ -178,7 +178,5 @@ class Editing(RuleBasedStateMachine):
         assert found["can_redo"] is any(self.redoable.values())
 
 
-Editing.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
+Editing.TestCase.settings = settings(max_examples=15, stateful_step_count=25, suppress_health_check=list(HealthCheck))
 TestEditing = Editing.TestCase

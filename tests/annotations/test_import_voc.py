@@ -125,9 +125,9 @@ def test_hostile_xml_is_left_out_within_a_second(store: Store, tmp_path: Path, k
         "deep": "<annotation>" + "<a>" * 1_000_000,
     }[kind]
     write(voc_folder(tmp_path, 1) / "Annotations" / "bad.xml", text)
-    started = time.perf_counter()
+    started = time.process_time()
     report = import_path(store, "pets", tmp_path)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert (report.annotations, [skipped.what for skipped in report.skipped]) == (1, ["bad.xml"])
 
 

@@ -33,7 +33,7 @@ GROUNDINGS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(GROUNDINGS)
 def test_a_text_is_right_or_refused_in_one_line(grounding: Any) -> None:
     try:

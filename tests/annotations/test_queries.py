@@ -144,9 +144,9 @@ def test_2000_shapes_are_read_in_a_blink_and_few_statements(store: Store) -> Non
     with store.writing() as session:
         apply_edit(session, Edit(uuid4(), "create", scene.image_id, "ada", items))
     with statements_of(store) as seen, store.reading() as session:
-        started = time.perf_counter()
+        started = time.process_time()
         assert len(image_shapes(session, scene.image_id)["annotations"]) == 2000
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
     assert len(seen) <= 7  # BEGIN, image, log, categories, phrases, annotations, predictions
     assert seconds < 0.5  # about 0.03 s on an idle machine
 

@@ -83,7 +83,7 @@ def test_a_picture_of_12000_by_9000_pixels_is_answered_within_two_gigabytes_and_
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=600,
             env=dict(os.environ) | {"GROUNDWORK_NO_VENV": "1", "HOME": "/nonexistent"},
         )
         assert answer.returncode == 0, answer.stderr

@@ -31,7 +31,7 @@ def test_detect_answers_with_each_of_them(kind: Kind, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
         env={"PATH": "/usr/bin:/bin", "GROUNDWORK_NO_VENV": "1", "HOME": "/nonexistent"},
     )
     assert answer.returncode == 0, answer.stderr

@@ -14,7 +14,6 @@ from tests.app.test_page_browser import HOSTILE, Open, opened, served
 
 __all__ = ["opened", "served"]  # fixtures
 
-expect.set_options(timeout=30_000)  # a busy machine is no fault
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 CURVE = {"labels": 12, "thresholds": [0.9, 0.4], "precision": [1, 0.8], "recall": [0.5, 1], "f1": [0.67, 0.89]}

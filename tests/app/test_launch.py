@@ -28,7 +28,7 @@ def launch(*arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
         env={"PATH": "/usr/bin:/bin", "GROUNDWORK_NO_VENV": "1", "HOME": "/nonexistent"},
     )
 

@@ -15,7 +15,6 @@ from annotations.datasets import create_dataset
 from app.server import build_app, listening_socket
 from tests.app.workbench import Bench, workbench
 
-expect.set_options(timeout=20_000)  # a busy machine is no fault
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 TABS = ("Label", "Teach", "Models", "Export", "Data")
@@ -88,7 +87,7 @@ def opened(browser: Browser, served: tuple[Bench, str]) -> Iterator[Open]:
     page.on("pageerror", lambda error: state.note(True, f"error {error}"))
     page.on("console", lambda message: state.note(message.type == "error", message.text))
     page.on("request", lambda sent: state.note(not sent.url.startswith((url, "data:", "blob:")), sent.url))
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(90_000)
     page.goto(url)
     state.choose(bench.dataset_id)
     yield state

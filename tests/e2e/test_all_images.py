@@ -9,11 +9,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ALREADY = "All of them had this answer already; Shift-click asks again."
 
 
-def told(stage: Stage, already: bool) -> None:
+def told(stage: Stage, already: bool, timeout_ms: float = 90_000) -> None:
     """Wait until the page tells of all six images."""
     condition = f"text.includes('on 6 images') && text.includes({ALREADY!r}) === {str(already).lower()}"
     message = "document.querySelector('[data-testid=message]').textContent"
-    stage.page.wait_for_function(f"((text) => {condition})({message})")
+    stage.page.wait_for_function(f"((text) => {condition})({message})", timeout=timeout_ms)
 
 
 def test_all_images_are_asked_once_and_again_with_shift(stage: Stage) -> None:
@@ -30,4 +30,4 @@ def test_all_images_are_asked_once_and_again_with_shift(stage: Stage) -> None:
     told(stage, already=True)
     stage.part("detect-tiles").check()  # another way to look
     stage.part("detect-all").click()
-    told(stage, already=False)
+    told(stage, already=False, timeout_ms=300_000)

@@ -110,7 +110,7 @@ def test_teach_learns_and_is_put_to_work(stage: Stage, server: Server) -> None:
     page.get_by_placeholder("chosen for you").fill("mine")
     teach.click()
     promote = page.get_by_test_id("promote")
-    expect(promote).to_be_visible(timeout=240_000)
+    expect(promote).to_be_visible(timeout=600_000)
     assert (server.workspace / "checkpoints" / "mine" / "model.safetensors").exists()
     promote.click()
     expect(page.get_by_text("at work on the Label tab")).to_be_visible()

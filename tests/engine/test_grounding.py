@@ -13,6 +13,7 @@ from engine.ontology import Category, Ontology
 from engine.preprocessing import Picture, Preprocessing
 from engine.prompts import encode, fitting, pack
 from engine.scores import phrase_scores, pixel_boxes
+from tests.ties import assert_same_up_to_ties
 from tests.tiny_checkpoint import Backbone, Family, tiny_model, tiny_tokenizer
 
 ONTOLOGY = Ontology.from_prompt("cat. red car. dog.")
@@ -38,13 +39,13 @@ def detector(family: Family, backbone: Backbone = "swin", **settings: object) ->
     )
 
 
-def assert_same(one: sv.Detections, other: sv.Detections, tolerance: float) -> None:
-    """Equal scores, classes and boxes; `tolerance` is of a probability, and of the picture's longest side."""
+def assert_equal(one: sv.Detections, other: sv.Detections) -> None:
+    """Scores, classes and boxes are the same bit for bit."""
     assert len(one) == len(other) > 0
     assert one.confidence is not None
     assert other.confidence is not None
-    np.testing.assert_allclose(one.confidence, other.confidence, rtol=0, atol=tolerance)
-    np.testing.assert_allclose(one.xyxy, other.xyxy, rtol=0, atol=tolerance * one.xyxy.max())
+    np.testing.assert_array_equal(one.confidence, other.confidence)
+    np.testing.assert_array_equal(one.xyxy, other.xyxy)
     np.testing.assert_array_equal(one.class_id, other.class_id)
 
 
@@ -77,10 +78,10 @@ def test_scores_and_boxes_are_those_of_the_plain_forward_pass(family: Family) ->
     ids = torch.tensor([prompt.input_ids])
     with torch.no_grad():
         raw = ours.model(pixel_values=values, pixel_mask=mask, input_ids=ids, attention_mask=torch.ones_like(ids))
-    expected, order = phrase_scores(raw.logits[0], [(1, 3)])[:, 0].sort(descending=True)
-    assert found.confidence is not None
-    np.testing.assert_allclose(found.confidence, expected.numpy(), atol=1e-6)
-    np.testing.assert_allclose(found.xyxy, pixel_boxes(raw.pred_boxes[0][order], 100, 140).numpy(), atol=1e-3)
+    scores = phrase_scores(raw.logits[0], [(1, 3)])[:, 0].numpy()
+    boxes = pixel_boxes(raw.pred_boxes[0], 100, 140).numpy()
+    expected = sv.Detections(boxes, confidence=scores, class_id=np.zeros(len(scores), int))
+    assert_same_up_to_ties(found, expected, score=1e-5, box_px=1e-3)
 
 
 @pytest.mark.parametrize("backbone", ["swin", "resnet"])
@@ -89,7 +90,7 @@ def test_a_picture_alone_gives_bit_for_bit_what_it_gives_among_others(family: Fa
     ours = detector(family, backbone)
     together = ours.detect(PICTURES, ONTOLOGY, threshold=0)
     for image, found in zip(PICTURES, together, strict=True):
-        assert_same(found, ours.detect([image], ONTOLOGY, threshold=0)[0], tolerance=0)
+        assert_equal(found, ours.detect([image], ONTOLOGY, threshold=0)[0])
 
 
 @pytest.mark.parametrize("backbone", ["swin", "resnet"])
@@ -97,7 +98,8 @@ def test_a_picture_alone_gives_bit_for_bit_what_it_gives_among_others(family: Fa
 def test_a_picture_in_a_batch_of_mixed_sizes_gives_what_it_gives_alone(family: Family, backbone: Backbone) -> None:
     batched = detector(family, backbone, batch_size=4)
     for image, found in zip(PICTURES, batched.detect(PICTURES, ONTOLOGY, threshold=0), strict=True):
-        assert_same(found, batched.detect([image], ONTOLOGY, threshold=0)[0], tolerance=1e-4)
+        (alone,) = batched.detect([image], ONTOLOGY, threshold=0)
+        assert_same_up_to_ties(found, alone, score=1e-4, box_px=1e-4 * max(image.shape))
 
 
 def test_padding_would_leak_into_a_neighbour_hence_one_size_a_batch() -> None:
@@ -179,7 +181,7 @@ def test_captions_of_one_batch_do_not_mix(tiny_detector: GroundingDetector) -> N
     captions = ["a red car and a dog", "the cat. a ball"]
     together = tiny_detector.ground(images, captions, threshold=0)
     for image, caption, found in zip(images, captions, together, strict=True):
-        assert_same(found, tiny_detector.ground([image], [caption], threshold=0)[0], tolerance=0)
+        assert_equal(found, tiny_detector.ground([image], [caption], threshold=0)[0])
     assert set(together[1].data["phrase"]) == {"cat", "ball"}
 
 
@@ -283,7 +285,7 @@ def test_threads_take_turns(tiny_detector: GroundingDetector) -> None:
         thread.join()
     for found in results.values():
         for one, other in zip(found, expected, strict=True):
-            assert_same(one, other, tolerance=0)
+            assert_equal(one, other)
     assert len(results) == 3
 
 
@@ -334,7 +336,7 @@ def test_a_second_pass_over_nothing_finds_nothing(tiny_detector: GroundingDetect
 
 def test_one_prompt_needs_no_second_pass(tiny_detector: GroundingDetector) -> None:
     once, twice = (tiny_detector.detect(PICTURES[:1], ONTOLOGY, threshold=0, second_pass=it)[0] for it in (False, True))
-    assert_same(once, twice, tolerance=0)
+    assert_equal(once, twice)
 
 
 def test_ten_thousand_categories_take_full_prompts_and_little_memory() -> None:

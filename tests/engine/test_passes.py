@@ -69,8 +69,8 @@ def test_prompts_in_one_pass_get_the_answers_they_get_alone(together: int) -> No
         shared = results(passes(model, together=together), pictures, prompts())
     assert max(rows) == min(max(together, 2), 6)  # pictures times prompts of a pass
     for (logits, boxes), (expected_logits, expected_boxes) in zip(shared, alone, strict=True):
-        torch.testing.assert_close(logits.sigmoid(), expected_logits.sigmoid(), rtol=0, atol=1e-5)
-        torch.testing.assert_close(boxes, expected_boxes, rtol=0, atol=1e-5)
+        torch.testing.assert_close(logits.sigmoid(), expected_logits.sigmoid(), rtol=0, atol=1e-4)
+        torch.testing.assert_close(boxes, expected_boxes, rtol=0, atol=1e-4)
 
 
 def test_another_prompt_on_the_same_picture_skips_the_backbone_and_a_known_prompt_the_text_encoder() -> None:
@@ -116,7 +116,7 @@ def test_features_of_a_batch_serve_its_pictures_apart() -> None:
     assert looks == []
     ((expected_logits, expected_boxes),) = results(fresh, [both[1]], prompts()[1:2])
     torch.testing.assert_close(logits, expected_logits, rtol=0, atol=1e-4)
-    torch.testing.assert_close(boxes, expected_boxes, rtol=0, atol=1e-5)
+    torch.testing.assert_close(boxes, expected_boxes, rtol=0, atol=1e-4)
 
 
 def test_what_is_kept_stays_within_its_bytes() -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -107,8 +108,10 @@ def _share_found(ours: Detections, theirs: Detections, *, score: float, iou: flo
     return float((alike.any(axis=1).sum() + alike.any(axis=0).sum()) / sum(alike.shape))
 
 
-def test_the_choice_is_made_once_and_only_for_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert products._tried() is products._tried()
+def test_the_choice_is_made_once_and_only_for_processors(
+    measured_choice: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert measured_choice() is measured_choice()
     monkeypatch.setattr(products, "_tried", lambda: True)
     assert isinstance(fast_products(CPU), products._OneDnn)
     assert not isinstance(fast_products(torch.device("meta")), products._OneDnn)

@@ -84,7 +84,7 @@ def test_eighty_categories_take_one_prompt_and_a_thousand_take_several() -> None
     assert all(len(packed.prompt.input_ids) <= 256 for packed in many)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(names=NAMES)
 def test_any_names_keep_their_tokens_apart(names: list[str]) -> None:
     try:

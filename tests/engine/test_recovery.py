@@ -173,6 +173,7 @@ import json, resource, sys
 from pathlib import Path
 import numpy as np
 import torch
+from common.boxes import iou
 from engine.checkpoints import load_detector
 from engine.grounding import GroundingDetector
 from engine.ontology import Ontology
@@ -189,8 +190,11 @@ many = RecoveringDetector(lambda device: GroundingDetector(small.model, small.to
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[2]), resource.RLIM_INFINITY))
 found = many.detect(pictures, ontology)
-close = all(np.allclose(a.xyxy, b.xyxy, atol=0.1) and len(a) == len(b) for a, b in zip(found, expected))
-print(json.dumps({"notes": many.notes, "batch": many.batch_size, "same": close}))
+rows = []
+for a, b in zip(found, expected, strict=True):
+    alike = (iou(a.xyxy, b.xyxy) >= 0.99) & (a.class_id[:, None] == b.class_id)
+    rows.append([len(a), int(alike.any(1).sum()), len(b), int(alike.any(0).sum())])
+print(json.dumps({"notes": many.notes, "batch": many.batch_size, "rows": rows}))
 """
 
 
@@ -205,6 +209,10 @@ def test_a_batch_that_does_not_fit_into_this_machines_memory_is_done_in_parts(tm
     )
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert document["same"]
+    assert len(document["rows"]) == 24
+    for count, shared, count_alone, shared_alone in document["rows"]:
+        # Other batches round otherwise, which a score beside the threshold and one beside the last of all feel.
+        assert abs(count - count_alone) <= 2
+        assert shared >= 0.9 * count and shared_alone >= 0.9 * count_alone
     assert document["batch"] < 24
     assert "Memory does not suffice for 24 images at once" in document["notes"][0]

@@ -124,10 +124,10 @@ def test_masks_are_those_of_the_segment_anything_library(image: Picture) -> None
     theirs = SamPredictor(tiny_sam())
     theirs.set_image(image)
     for box, mask in zip(BOXES, ours.predict(boxes_xyxy=BOXES), strict=True):
-        np.testing.assert_array_equal(mask, theirs.predict(box=box, multimask_output=False)[0][0])
+        assert (mask != theirs.predict(box=box, multimask_output=False)[0][0]).mean() < 0.001  # rounding, as above
     for point, mask in zip(POINTS, ours.predict(points_xy=POINTS), strict=True):
         masks, scores, _ = theirs.predict(point_coords=point, point_labels=np.array([1]), multimask_output=True)
-        np.testing.assert_array_equal(mask, masks[scores.argmax()])
+        assert (mask != masks[scores.argmax()]).mean() < 0.001
 
 
 def test_masks_are_those_of_transformers_own_processing(image: Picture) -> None:

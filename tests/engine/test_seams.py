@@ -19,7 +19,7 @@ PICTURE = (0, 0, WIDTH, HEIGHT)
 layouts = st.tuples(st.integers(150, 600), st.floats(0.05, 0.5)).map(
     lambda drawn: tiles(HEIGHT, WIDTH, drawn[0], round(drawn[0] * drawn[1]))
 )
-patiently = settings(deadline=None, max_examples=60)
+thoroughly = settings(max_examples=60)
 
 
 @st.composite
@@ -55,7 +55,7 @@ def with_whole(looks: Boxes) -> Boxes:
     return np.concatenate([np.array([PICTURE], np.float32), looks])
 
 
-@patiently
+@thoroughly
 @given(layouts, things(), st.booleans())
 def test_looks_that_each_see_their_part_of_a_thing_give_the_thing(
     looks: Boxes, thing: tuple[int, ...], look_at_all: bool
@@ -74,7 +74,7 @@ def rows_of_things(draw: st.DrawFn) -> list[tuple[int, ...]]:
     return [(x1, y1, x2, y2) for x1, x2 in itertools.pairwise(columns) for y1, y2 in itertools.pairwise(rows)]
 
 
-@patiently
+@thoroughly
 @given(layouts, rows_of_things(), st.booleans())
 def test_things_side_by_side_are_not_fused(looks: Boxes, cells: list[tuple[int, ...]], look_at_all: bool) -> None:
     looks = with_whole(looks) if look_at_all else looks
@@ -84,7 +84,7 @@ def test_things_side_by_side_are_not_fused(looks: Boxes, cells: list[tuple[int, 
     np.testing.assert_array_equal(found.confidence, scores.astype(np.float32))
 
 
-@patiently
+@thoroughly
 @given(layouts, st.integers(0, 2**32))
 def test_what_comes_back_was_said_lies_in_the_picture_and_is_the_best_first(looks: Boxes, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -21,7 +21,7 @@ def picture(height: int, width: int, seed: int = 0) -> Picture:
     return np.ascontiguousarray(small[rows][:, columns])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 500), st.integers(1, 500), st.integers(40, 300), st.floats(0, 0.6))
 def test_tiles_cover_the_picture_and_share_what_was_asked_for(
     height: int, width: int, tile_px: int, overlap: float

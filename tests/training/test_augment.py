@@ -82,7 +82,7 @@ def scenes(draw: st.DrawFn) -> Example:
     return scene(height, width, [[x, y, draw(st.integers(x + 12, width)), draw(st.integers(y + 12, height))]])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(scenes(), st.integers(0, 10_000), st.sampled_from([48, 80, 120]))
 def test_boxes_stay_around_the_pixels_they_were_around(example: Example, seed: int, short: int) -> None:
     change = Augmentation(flip=0.5, crop=0.5, color=0.0)
@@ -173,7 +173,7 @@ def test_an_image_with_2000_boxes_is_changed_in_a_blink() -> None:
     boxes = np.concatenate([corners, corners + rng.uniform(4, 40, (2000, 2))], axis=1).astype(np.float32)
     example = Example(rng.integers(0, 255, (480, 640, 3), dtype=np.uint8), boxes, np.arange(2000))
     change = Augmentation(flip=1.0, crop=1.0, color=0.2)
-    started = time.perf_counter()
+    started = time.process_time()
     changed, _ = change(example, rng, Preprocessing(320, 533))
-    assert time.perf_counter() - started < 0.5  # about 0.02 s on an idle machine
+    assert time.process_time() - started < 0.5  # about 0.02 s on an idle machine
     assert len(changed.boxes_xyxy) > 100

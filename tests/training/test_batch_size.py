@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,19 @@ def test_the_largest_count_is_found_in_few_trials(limit: int) -> None:
     assert len(tried) <= 10
 
 
+@pytest.fixture(autouse=True)
+def available(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Says how many bytes this machine has to give away; plenty before it is asked."""
+    path = tmp_path / "meminfo"
+    monkeypatch.setattr("training.batch_size._MEMORY", path)
+
+    def say(count: int) -> None:
+        path.write_text(f"MemTotal: 99 kB\nMemFree: 1 kB\nMemAvailable: {count // 1024} kB\n")
+
+    say(64 << 30)
+    return say
+
+
 def found(folder: Path, config: TrainConfig, count: int = 6, processes: Processes | None = None) -> TrainConfig:
     images, detector = squares(folder, count), tiny_grounding_detector()
     make = lambda settings: batches_of(detector, images, settings)  # noqa: E731
@@ -45,16 +59,26 @@ def test_every_part_and_process_gets_as_many(tmp_path: Path) -> None:
     assert found(tmp_path, config, 13, Processes(0, 2)).batch_size == 12  # 3 in each of 2 parts of 2 processes
 
 
-def test_large_images_leave_room_for_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_images_leave_room_for_fewer(tmp_path: Path, available: Callable[[int], None]) -> None:
     config = replace(QUICK, batch_size=0, sizes_px=(96, 256))
-    monkeypatch.setattr("os.sysconf", lambda name: {"SC_AVPHYS_PAGES": 40_000, "SC_PAGE_SIZE": 4096}[name])  # 164 MB
+    available(164_000_000)
     fewer = found(tmp_path, config, MOST).batch_size
     assert 1 <= fewer < MOST
     assert fewer < found(tmp_path, replace(config, recompute=True), MOST).batch_size
 
 
-def test_processes_share_the_memory_of_one_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("content", [None, "MemTotal: 99 kB\nMemFree: 1 kB\n"])
+def test_where_the_system_does_not_say_what_is_available_its_free_pages_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    memory = tmp_path / "meminfo"
+    memory.unlink() if content is None else memory.write_text(content)
     monkeypatch.setattr("os.sysconf", lambda name: {"SC_AVPHYS_PAGES": 40_000, "SC_PAGE_SIZE": 4096}[name])  # 164 MB
+    assert 1 <= found(tmp_path, replace(QUICK, batch_size=0, sizes_px=(256,)), MOST).batch_size < MOST
+
+
+def test_processes_share_the_memory_of_one_processor(tmp_path: Path, available: Callable[[int], None]) -> None:
+    available(164_000_000)
     config = replace(QUICK, batch_size=0, sizes_px=(256,))
     alone = found(tmp_path, config, MOST).batch_size
     assert alone < MOST

@@ -125,7 +125,7 @@ def test_over_many_visits_every_text_of_an_image_is_drawn() -> None:
     assert drawn == {"red car.", "the car.", "car on the left."}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(st.characters(exclude_categories=("Cc", "Zl", "Zp", "Cs")), min_size=1, max_size=20))
 def test_any_text_keeps_its_words_in_place(text: str) -> None:
     whole = f"cat {text} dog"

@@ -67,7 +67,7 @@ def test_an_image_full_of_boxes_adds_no_more_queries_than_the_bound_allows() -> 
     assert drawn.max() > 1000  # from all over the list, not its beginning
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     box=st.tuples(*[st.floats(0.01, 0.99)] * 4),
     noise=st.lists(st.floats(0, 1, exclude_max=True, width=32), min_size=8, max_size=8),

@@ -96,7 +96,7 @@ def test_a_merged_detector_is_a_plain_one_that_says_the_same(family: Family, bac
     unmerged = outputs(model)
     assert difference(unmerged, outputs(plain)) > 1e-2
     merge_adapter(model)
-    torch.testing.assert_close(outputs(model), unmerged, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(outputs(model), unmerged, rtol=1e-4, atol=1e-4)
     assert not has_adapter(model)
     assert list(model.state_dict()) == list(plain.state_dict())
     assert not hasattr(model, "peft_config")
@@ -136,7 +136,7 @@ def publish(base: Path, folder: Path) -> tuple[GroundingDetector, tuple[Tensor, 
 def test_a_checkpoint_with_an_adapter_beside_it_loads_as_any_other(base: Path, tmp_path: Path) -> None:
     _, unmerged = publish(base, tmp_path / "mine")
     detector = load_grounding_detector(tmp_path / "mine", device="cpu")
-    torch.testing.assert_close(outputs(detector.model), unmerged, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(outputs(detector.model), unmerged, rtol=1e-4, atol=1e-4)
     files = {path.name for path in (tmp_path / "mine" / FOLDER).iterdir()}
     assert {"adapter_config.json", "adapter_model.safetensors", "heads.safetensors"} <= files
 

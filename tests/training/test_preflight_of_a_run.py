@@ -1,6 +1,7 @@
 """What a run checks before its first step."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from annotations import runs
 from tests.training.checks.faulty import BALL, Photo, add_dataset, clean
 from tests.training.workspaces import QUICK_SETTINGS, Bench, make_bench
+from training.checks.overfit import check_overfit
 from training.job import run_training
 from training.preflight import PreflightRefused
 
@@ -39,7 +41,10 @@ def test_what_is_only_worth_knowing_is_told_and_what_is_broken_is_left_out(bench
     assert any("'twice.png'" in note for note in document["notes"])
 
 
-def test_a_rate_that_teaches_nothing_is_told_before_the_first_step(bench: Bench) -> None:
+def test_a_rate_that_teaches_nothing_is_told_before_the_first_step(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.job.check_overfit", partial(check_overfit, seconds=600))  # for a busy machine
     add_dataset(bench.store, bench.root / "images", clean())
     settings = (*QUICK_SETTINGS, "learning_rate=1e-8", "validate_every=40", "batch_size=1")
     document = run_training(bench.store, bench.root, bench.request("shelf", steps=40, settings=settings))

@@ -13,6 +13,7 @@ from annotations import runs
 from tests.training import in_processes
 from tests.training.workspaces import QUICK_SETTINGS, Bench, add_squares, make_bench
 from training.processes import Processes, joined
+from training.schedule import learning_rate
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,7 +23,7 @@ def torchrun(*command: str, processes: int = 2) -> subprocess.CompletedProcess[s
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GROUNDWORK_NO_VENV": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [*launcher, *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+        [*launcher, *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
 
 
@@ -32,9 +33,13 @@ def test_two_processes_end_with_the_weights_of_one_and_fail_together(tmp_path: P
     alone = in_processes.taught(tmp_path / "alone", Processes())
     first, second = (load_file(tmp_path / rank / "weights") for rank in "01")
     torch.testing.assert_close(second, first, rtol=0, atol=0)
-    torch.testing.assert_close(first["losses"], alone["losses"])
-    # before a norm a bias has a gradient of rounding alone, which Adam makes steps of up to 2e-3 of
-    torch.testing.assert_close({name: first[name] for name in alone}, alone, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(first["losses"], alone["losses"], rtol=1e-4, atol=0)
+    # Before a norm a bias has a gradient of rounding alone, which Adam makes a step of up to the learning rate of.
+    config = in_processes.CONFIG
+    furthest = 2 * sum(learning_rate(step, config) for step in range(1, config.steps + 1))
+    torch.testing.assert_close({name: first[name] for name in alone}, alone, rtol=1e-3, atol=furthest)
+    apart = torch.cat([(first[name].double() - value).abs().flatten() for name, value in alone.items()])
+    assert (apart < 1e-4).double().mean() > 0.99  # where learnt, they moved by about 2e-3
     assert (first["sum 0"].tolist(), first["sum 1"].tolist()) == ([2, 2], [3, 3])
     assert (tmp_path / "0" / "reason").read_text() == "OSError: the disk is gone"
     assert (tmp_path / "0" / "state").exists()

@@ -33,7 +33,7 @@ def source(items: Sequence[Any], share: float = 1.0) -> Source:
     return Source(items, NoText(), share)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(1, 9), st.floats(0.05, 1)), min_size=1, max_size=4),
     st.integers(0, 3000),

@@ -274,9 +274,9 @@ def test_an_image_with_2000_boxes_becomes_a_batch_in_a_blink(tmp_path: Path) -> 
     make = BatchMaker(
         [Source([image], PromptSampler(ontology, TOKENIZER, "vocabulary", 12))], Preprocessing(320, 533), config
     )
-    started = time.perf_counter()
+    started = time.process_time()
     (batch,) = make(1)
-    assert time.perf_counter() - started < 1.0  # about 0.04 s on an idle machine
+    assert time.process_time() - started < 1.0  # about 0.04 s on an idle machine
     assert len(batch.targets[0].boxes) == 2000
 
 

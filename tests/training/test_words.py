@@ -62,7 +62,7 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(WORDS, max_size=8), st.lists(st.sampled_from([" ", "", "  "]), min_size=8, max_size=8), st.data())
 def test_mirroring_twice_gives_text_and_spans_back(words: list[str], gaps: list[str], data: st.DataObject) -> None:
     text = "".join(word + gap for word, gap in zip(words, gaps, strict=False))

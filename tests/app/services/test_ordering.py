@@ -63,11 +63,11 @@ def test_what_is_finished_while_another_piece_is_saved_goes_together() -> None:
     def save(piece: Sequence[int]) -> None:
         pieces.append(piece)
         is_saving.set()
-        may_go_on.wait(10)
+        may_go_on.wait(600)
 
     with OrderedWriter[int](save) as writer:
         writer.put(0, 0)
-        assert is_saving.wait(10)
+        assert is_saving.wait(600)
         for number in (1, 2, 3):
             writer.put(number, number)
         may_go_on.set()
@@ -85,7 +85,7 @@ def test_an_error_while_saving_reaches_who_puts_and_nothing_is_saved_after_it() 
 
     with pytest.raises(OSError, match="full"), OrderedWriter[int](save) as writer:
         writer.put(0, 0)
-        assert failed.wait(10)
+        assert failed.wait(600)
         for number in range(1, 1000):
             writer.put(number, number)
     assert pieces == [[0]]

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import supervision as sv
 import torch
-from numpy.typing import NDArray
 from transformers import (
     OmDetTurboForObjectDetection,
     OmDetTurboProcessor,
@@ -22,12 +21,11 @@ from engine.checkpoints import load_detector
 from engine.ontology import Ontology
 from engine.preprocessing import Picture
 from engine.pretrained import quiet_transformers
+from tests.ties import assert_same_up_to_ties
 from tests.tiny_phrase_detectors import Kind
 
 NAMES = ["cat", "red car", "dog"]
 ONTOLOGY = Ontology.from_names(NAMES)
-
-Boxes = NDArray[np.float32]
 
 
 def picture(height: int, width: int) -> Picture:
@@ -52,17 +50,15 @@ def loaded(model_class: Any, processor_class: Any, folder: Path) -> tuple[Any, A
         return model_class.from_pretrained(folder).eval(), processor_class.from_pretrained(folder)
 
 
-def assert_same(ours: sv.Detections, boxes: torch.Tensor, scores: torch.Tensor, image: Picture) -> NDArray[np.int64]:
-    """The same boxes and scores, theirs clipped to the picture and those of nothing left out; their order by score."""
+def assert_same(ours: sv.Detections, theirs: dict[str, torch.Tensor], class_ids: Any, image: Picture) -> None:
+    """The same boxes, scores, classes and masks; their boxes clipped to the picture, those of nothing left out."""
     height, width = image.shape[:2]
-    clipped = clip(boxes.detach().numpy(), width, height)
-    real = np.flatnonzero((clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1]))
-    order = real[np.argsort(-scores.detach().numpy()[real], kind="stable")]
-    assert len(order) > 0
-    assert ours.confidence is not None
-    np.testing.assert_allclose(ours.confidence, scores.detach().numpy()[order], atol=1e-5)
-    np.testing.assert_allclose(ours.xyxy, clipped[order], atol=1e-4 * max(height, width))
-    return order
+    boxes = clip(theirs["boxes"].numpy(), width, height)
+    real = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    masks = theirs["masks"].numpy()[real].astype(bool) if "masks" in theirs else None
+    scores, classes = theirs["scores"].numpy()[real], np.broadcast_to(class_ids, len(boxes))[real]
+    expected = sv.Detections(boxes[real], masks, scores, classes)
+    assert_same_up_to_ties(ours, expected, score=1e-5, box_px=1e-4 * max(height, width))
 
 
 def test_owlv2_finds_what_its_processor_says(folders: dict[Kind, Path], image: Picture) -> None:
@@ -76,7 +72,7 @@ def test_owlv2_finds_what_its_processor_says(folders: dict[Kind, Path], image: P
         (theirs,) = processor.post_process_grounded_object_detection(outputs, threshold=0, target_sizes=sizes)
         own = ours[ours.class_id == class_id]
         assert isinstance(own, sv.Detections)
-        assert_same(own, theirs["boxes"], theirs["scores"], image)
+        assert_same(own, theirs, class_id, image)
 
 
 def test_omdet_turbo_finds_what_its_processor_says(folders: dict[Kind, Path], image: Picture) -> None:
@@ -87,10 +83,9 @@ def test_omdet_turbo_finds_what_its_processor_says(folders: dict[Kind, Path], im
     sizes = [image.shape[:2]]
     (theirs,) = processor.post_process_grounded_object_detection(outputs, threshold=0, target_sizes=sizes)
     ours = load_detector(folders["omdet-turbo"], device="cpu").detect([image], ONTOLOGY, threshold=0, top_k=20)[0]
-    order = assert_same(ours, theirs["boxes"], theirs["scores"], image)
-    assert len(order) < 20  # of the 20 best pairs of query and phrase some were doubles
+    assert_same(ours, theirs, theirs["labels"].numpy(), image)
+    assert len(ours) < 20  # of the 20 best pairs of query and phrase some were doubles
     assert len(set(ours.data["class_name"])) > 1
-    np.testing.assert_array_equal(ours.class_id, theirs["labels"].numpy()[order])
 
 
 def test_sam3_finds_and_draws_what_its_processor_says(folders: dict[Kind, Path], image: Picture) -> None:
@@ -104,6 +99,5 @@ def test_sam3_finds_and_draws_what_its_processor_says(folders: dict[Kind, Path],
         (theirs,) = processor.post_process_instance_segmentation(outputs, threshold=0, target_sizes=[image.shape[:2]])
         own = ours[ours.class_id == class_id]
         assert isinstance(own, sv.Detections)
-        order = assert_same(own, theirs["boxes"], theirs["scores"], image)
-        np.testing.assert_array_equal(own.mask, theirs["masks"].numpy()[order].astype(bool))
+        assert_same(own, theirs, class_id, image)
         assert 0.05 < np.asarray(own.mask).mean() < 0.95

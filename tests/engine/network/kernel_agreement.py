@@ -46,6 +46,10 @@ def tensors(case: Case, seed: int, device: str) -> tuple[Tensor, Tensor, Tensor,
     cells = torch.randn(case.batch, case.heads, case.channels, rows, generator=generator).permute(0, 3, 1, 2)
     places = (torch.rand(*own, levels, 2, case.points, generator=generator) * 1.8 - 0.4).mT
     places = torch.where(torch.rand(places.shape, generator=generator) < 0.1, places.round(), places)
+    # The gradient of a place jumps where a cell begins, and rounding would say on which side one lies there.
+    sizes = torch.tensor([(width, height) for height, width in case.shapes])[:, None]  # (L, 1, 2)
+    in_cells = places * sizes - 0.5
+    places = torch.where((in_cells - in_cells.round()).abs() < 1e-4, places + 1e-3 / sizes, places)
     weights = torch.rand(*own, case.points, levels, generator=generator).mT
     gradient = torch.randn(case.batch, case.queries, case.heads * case.channels, generator=generator)
     return cells.to(device), places.to(device), weights.to(device), gradient.to(device)

@@ -153,4 +153,5 @@ def test_each_way_has_the_same_gradients() -> None:
         assert other.keys() == found[0].keys()
         for name, gradient in other.items():
             assert gradient is not None
-            torch.testing.assert_close(gradient, found[0][name], rtol=1e-3, atol=1e-5, msg=name)
+            atol = 1e-5 * max(1.0, float(found[0][name].abs().max()))  # sums of large numbers round more
+            torch.testing.assert_close(gradient, found[0][name], rtol=1e-3, atol=atol, msg=name)

@@ -44,7 +44,7 @@ def noise(count: int, height: int, width: int) -> torch.Tensor:
     return torch.randn(count, 3, height, width, generator=generator, dtype=torch.float64)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(8, 130), st.integers(8, 130), st.integers(1, 2), st.sampled_from(["basic", "bottleneck"]))
 def test_maps_are_those_of_transformers_whatever_the_size(
     height: int, width: int, count: int, layer_type: LayerType

@@ -16,7 +16,7 @@ LONG = QUICK.updated({"steps": 100, "learning_rate": 0.005, "validate_every": 50
 
 def tried(folder: Path, config: TrainConfig, detector: GroundingDetector | None = None) -> Report:
     detector = detector or tiny_grounding_detector()
-    return check_overfit(detector, batches_of(detector, squares(folder, 4), config), config)
+    return check_overfit(detector, batches_of(detector, squares(folder, 4), config), config, seconds=600)
 
 
 def test_a_detector_that_learns_its_batch_gives_no_problem(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_nothing_at_all_has_empty_curves_and_no_suggestion() -> None:
         assert matrix(truth, found, 0.5) == np.zeros((4, 4)).tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds, st.floats(0, 1))
 def test_a_row_of_the_matrix_sums_to_the_labels_and_its_diagonal_to_what_the_curve_says(seed: int, at: float) -> None:
     truth, found = scene(seed)
@@ -130,7 +130,7 @@ def test_a_row_of_the_matrix_sums_to_the_labels_and_its_diagonal_to_what_the_cur
     assert rows[:, :3].sum(0).tolist() == shown
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds)
 def test_perfect_predictions_give_a_diagonal_and_precision_one_at_recall_one(seed: int) -> None:
     truth = [Labels(t.boxes_xyxy, t.classes) for t in scene(seed)[0]]
@@ -142,7 +142,7 @@ def test_perfect_predictions_give_a_diagonal_and_precision_one_at_recall_one(see
             assert (curve.precision[-1], curve.recall[-1]) == (1, 1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds)
 def test_the_area_under_the_curve_is_cocos_ap50(seed: int) -> None:
     truth, found = scene(seed, images=6)
@@ -160,7 +160,7 @@ def interpolated_ap(curve: Curve) -> float:
     return float(np.append(best, 0)[reached].mean()) if len(best) else 0.0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds)
 def test_boxes_apart_from_each_other_give_supervisions_matrix(seed: int) -> None:
     rng = np.random.default_rng(seed)

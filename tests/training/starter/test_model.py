@@ -20,6 +20,7 @@ from training.starter.model import (
 
 @pytest.fixture
 def starter() -> Any:
+    torch.manual_seed(0)  # for what a test draws, too
     return build_starter(starter_config(200, width=64, queries=20))
 
 
