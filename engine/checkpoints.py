@@ -47,7 +47,7 @@ def load_detector(
     allow_download: bool = False,
     keep_mb: int = 0,
 ) -> BatchDetector:
-    """A detector from "starter", a checkpoint folder or a hub id, in float32 whatever its file holds; nothing learns.
+    """A detector from "starter", a checkpoint folder or a hub id, in float32 whatever its file holds.
 
     A hub id is looked up in the local cache; the network is used only with `allow_download`.
 

@@ -56,6 +56,12 @@ def _linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return result
 
 
+def has_onednn() -> bool:
+    """Whether this build of PyTorch multiplies by oneDNN, too."""
+    is_there: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return is_there and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
 def _is_faster() -> bool:
     with _lock:
         return _tried()
@@ -64,8 +70,7 @@ def _is_faster() -> bool:
 @cache
 def _tried() -> bool:
     """Whether this build of PyTorch has both, and oneDNN is the faster by a tenth on this processor."""
-    has_both: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    if not has_both or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    if not has_onednn():
         return False
     generator = torch.Generator().manual_seed(0)
     count, inputs, outputs = _SHAPE

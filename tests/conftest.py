@@ -25,15 +25,11 @@ def measured_choice() -> Iterator[Callable[[], bool]]:
 
     Gives the choice by the clock.
     """
-    import torch  # seconds, which a module of fixtures should not cost
+    from engine import products  # imports torch: seconds, which a module of fixtures should not cost
 
-    from engine import products
-
-    has_both: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    has_both = has_both and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     measured = products._tried
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(products, "_tried", lambda: has_both)
+        patch.setattr(products, "_tried", products.has_onednn)
         yield measured
 
 

@@ -25,7 +25,7 @@ AHEAD = 2
 
 _PAUSE_S = 0.3  # somebody who leafs through the images stays for less
 _LONGEST_S = 1.0  # a look that takes longer would keep a click waiting
-_TOO_LONG = 2  # such looks, after which there are no more: the first one of a process warms libraries up
+_TOO_LONG = 2  # such looks in a row, after which there are no more: the first one of a process warms libraries up
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Prefetcher:
         self._changed = threading.Condition()
         self._open: int | None = None  # the image that was opened last
         self._is_closed = False
-        self._long_looks: Counter[object] = Counter()  # of the detector and of the segmenter
+        self._long_looks: Counter[object] = Counter()  # the last ones in a row, of the detector and of the segmenter
         self._thread: threading.Thread | None = None
 
     def opened(self, image_id: int) -> None:
@@ -128,8 +128,8 @@ class Prefetcher:
                 self._timed(self._outliner, began)
 
     def _timed(self, what: object, began: float) -> None:
-        if time.monotonic() - began > _LONGEST_S:
-            self._long_looks[what] += 1
+        is_long = time.monotonic() - began > _LONGEST_S
+        self._long_looks[what] = self._long_looks[what] + 1 if is_long else 0
 
     def _is_slow(self, what: object) -> bool:
         return self._long_looks[what] >= _TOO_LONG

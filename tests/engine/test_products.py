@@ -19,10 +19,7 @@ from engine.products import fast_products
 EXAMPLES = Path(__file__).parents[2] / "app" / "examples" / "scenes"
 
 CPU = torch.device("cpu")
-needs_onednn = pytest.mark.skipif(
-    not torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]
-    reason="this build of PyTorch has no oneDNN",
-)
+needs_onednn = pytest.mark.skipif(not products.has_onednn(), reason="this build of PyTorch has no oneDNN")
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ Data: `training.worlds`, 542 concepts, coloured and textured shapes, captions an
     pictures of up to 384 px. Compositions of `training.worlds.held_out` are never shown.
 Stages: A, every cell in the middle of a thing answers for it, without encoder and decoder; B, the whole model with the
     loss of `training.criterion` and those of `training.starter.naming`, names beside those they are mistaken for
-    (`lookalikes.tsv`). At the export scores are moved: 0.4 becomes the threshold with the
-    highest F1 among those that show at most 0.08 boxes in a picture without anything that is asked for.
+    (`lookalikes.tsv`). At the export scores are moved: 0.4 becomes the threshold with the highest F1 among
+    those that show at most 0.08 boxes in a picture without anything that is asked for.
 Command: `python -m training.starter WORK`, then `python -m training.starter WORK --export engine/weights/starter`
     (Debian: fonts-noto-color-emoji). A training that was stopped is taken up by the same command. `--weights
     engine/weights/starter` goes on from exported weights by a shorter stage: 1,050 steps, a lower rate, smaller

@@ -37,7 +37,7 @@ def move_scores(model: Any, source: float, target: float) -> None:
 
 
 def _best(named: Sequence[Answer], vain: Sequence[Answer]) -> float:
-    """The highest threshold where no other will do."""
+    """The threshold of the highest F1 among the quiet ones; where none is quiet, the highest threshold."""
     given = [*named, *vain[:_COUNTED_IN_VAIN]]
     quiet = [threshold for threshold in _THRESHOLDS if _wrong(vain, threshold) <= _WRONG_AT_MOST]
     return max(quiet or _THRESHOLDS[-1:], key=lambda threshold: f1(given, threshold))
