@@ -36,7 +36,7 @@ def load_state(state: StageState, path: Path) -> None:
     if content["stage"] != config.name:
         raise StateRefused(f"{path} holds stage {content['stage']!r}, not {config.name!r}. Name its own file.")
     if content["seed"] != config.seed:
-        raise StateRefused(f"{path} was begun with seed {content['seed']}, not {config.seed}. Name its own file.")
+        raise StateRefused(f"{path} was begun with another --seed. Go on with that one, or name another folder.")
     if content["step"] > config.steps:
         raise StateRefused(f"{path} is at step {content['step']}, and {config.steps} are wanted. Ask for more steps.")
     _load(state.model, content["model"], path)
