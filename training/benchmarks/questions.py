@@ -33,6 +33,7 @@ _LARGE_HW = (1200, 1600)
 _LARGE_CAST = 12  # concepts that a large scene is drawn from
 _MANY_SMALL = SceneRules(min_objects=60, max_objects=100, smallest=0.02, largest=0.1)  # 24 to 120 px
 _ANY_SIZE = SceneRules(min_objects=20, max_objects=40, smallest=0.02, largest=0.6)  # 24 to 720 px
+_FEW_LARGE = SceneRules(min_objects=1, max_objects=2, smallest=0.4, largest=1.0)
 _COMPOSED = SceneRules(min_objects=3, max_objects=7, backdrop_share=0)  # nothing behind that is a shape, too
 
 Rng = np.random.Generator
@@ -77,6 +78,11 @@ def by_unseen_synonym(seed: int, count: int) -> Iterator[Question]:
     renamed = [index for index, concept in enumerate(CONCEPTS) if concept.unseen and concept.unseen not in compositions]
     drawn = sorted(_rng(seed, 2, 0).permutation(renamed)[:_RENAMED].tolist())
     return _concept_questions(seed, 9, count, drawn, lambda concept: CONCEPTS[concept].unseen)
+
+
+def by_name_of_large_things(seed: int, count: int) -> Iterator[Question]:
+    """As `by_name`, with one or two things as people photograph them: 0.4 to 1.0 of the shorter side."""
+    return _concept_questions(seed, 13, count, range(len(CONCEPTS)), lambda thing: CONCEPTS[thing].name, _FEW_LARGE, 2)
 
 
 def in_vain(seed: int, count: int) -> Iterator[Question]:
@@ -193,20 +199,28 @@ def _dealt(rng: Rng, cards: Sequence[int], count: int) -> Iterator[int]:
 
 
 def _concept_questions(
-    seed: int, part: int, count: int, concepts: Sequence[int], name_of: Callable[[int], str]
+    seed: int,
+    part: int,
+    count: int,
+    concepts: Sequence[int],
+    name_of: Callable[[int], str],
+    rules: SceneRules | None = None,
+    cast: int = _CAST,
 ) -> Iterator[Question]:
-    for rng, scene in _concept_scenes(seed, part, count, concepts):
+    for rng, scene in _concept_scenes(seed, part, count, concepts, rules, cast):
         shown = np.unique(scene.labels)
         absent = rng.permutation(np.setdiff1d(concepts, shown))[: NAMES - len(shown)]
         asked = [*shown.tolist(), *absent.tolist()]
         yield _asked(rng, scene, asked, [name_of(concept) for concept in asked])
 
 
-def _concept_scenes(seed: int, part: int, count: int, concepts: Sequence[int]) -> Iterator[tuple[Rng, Scene]]:
-    cards = _dealt(_rng(seed, part, 0), concepts, count * _CAST)
+def _concept_scenes(
+    seed: int, part: int, count: int, concepts: Sequence[int], rules: SceneRules | None = None, cast: int = _CAST
+) -> Iterator[tuple[Rng, Scene]]:
+    cards = _dealt(_rng(seed, part, 0), concepts, count * cast)
     for index in range(count):
         rng = _rng(seed, part, index + 1)
-        yield rng, render_scene(rng, usual_size_hw(rng, _LONGEST_PX), list(islice(cards, _CAST)))
+        yield rng, render_scene(rng, usual_size_hw(rng, _LONGEST_PX), list(islice(cards, cast)), rules)
 
 
 def _asked(rng: Rng, scene: Scene, things: Sequence[int], names: Sequence[str]) -> Question:

@@ -10,6 +10,8 @@ How the averages are made:
   their number, and asks for the scores of different names to be in the right order, too.
 - "unseen_AP50" is the mean over held-out compositions only, on scenes and with prompts full of their kin: the same
   noun in other colours, the same colour on other nouns. "kin_AP50" is the mean over that kin, which training shows.
+- "large_AP50_pooled" is of scenes with one or two things that fill them, as photos have them, all names being one, and
+  "large_found" the share of these things that a person is shown at the threshold.
 - "ground_R1" asks for a caption of several phrases, any-box: the best box of a phrase lies on one of its things.
 - "refer_P1" asks for one expression at a time, as `evaluate --task refer` does.
 - "mask_iou" is the mean over the things of other scenes, the segmenter being told the true box of each.
@@ -50,7 +52,12 @@ THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 _TOP_K = 300  # pairs of box and name of a picture, the protocol of `evaluate`
 _RIGHT = 0.5  # IoU from which on a box is right
-_RENAMED, _COMPOSED, _IN_VAIN = 1 / 6, 1 / 6, 1 / 4  # pictures of these parts, of those with prompts by name
+_RENAMED, _COMPOSED, _LARGE, _IN_VAIN = (
+    1 / 6,
+    1 / 6,
+    1 / 6,
+    1 / 4,
+)  # pictures of these parts, of those with prompts by name
 _REFERRED, _CAPTIONED, _EVERY_NAME, _MASKED, _TIMED = 1 / 12, 1 / 12, 1 / 75, 1 / 20, 1 / 60
 _EXPRESSIONS = 4  # of a scene
 _POOLED = 50  # best boxes of a picture that count where all names are one
@@ -118,6 +125,7 @@ def measure(detector: Detector, benchmark: StarterBenchmark, progress: Progress)
     named = answers(detector, questions.by_name(seed, benchmark.images), work)
     renamed = answers(detector, questions.by_unseen_synonym(seed, benchmark.share(_RENAMED)), work)
     composed = answers(detector, questions.by_composition(seed, benchmark.share(_COMPOSED)), work)
+    large = answers(detector, questions.by_name_of_large_things(seed, benchmark.share(_LARGE)), work)
     lowest = min(*THRESHOLDS, benchmark.threshold)
     vain = answers(detector, questions.in_vain(seed, benchmark.share(_IN_VAIN)), work, threshold=lowest)
     every = answers(detector, questions.by_every_name(seed, benchmark.share(_EVERY_NAME)), work, cost=_every_cost())
@@ -128,6 +136,7 @@ def measure(detector: Detector, benchmark: StarterBenchmark, progress: Progress)
     compositions = _compositions(federated(composed), seed)
     shown, shown_in_vain = as_shown(named), as_shown(vain)
     of_shown = federated(shown).metrics
+    large_found, _, large_there = counted(as_shown(large), benchmark.threshold)
     absent = {threshold: _boxes_an_image(shown_in_vain, threshold) for threshold in (*THRESHOLDS, benchmark.threshold)}
     document = {
         "AP50": by_name.metrics["AP50"],
@@ -144,6 +153,8 @@ def measure(detector: Detector, benchmark: StarterBenchmark, progress: Progress)
         "AP_as_shown": of_shown["AP"],
         "AP50_pooled": pooled(named),
         "AP50_every_name_pooled": pooled(every),
+        "large_AP50_pooled": pooled(large),
+        "large_found": large_found / max(large_there, 1),
         "unseen_synonym_AP50": federated(renamed).metrics["AP50"],
         **compositions,
         "refer": {name: row["P@1"] for name, row in sorted(referred.per_category.items())},
@@ -217,7 +228,7 @@ class _Work:
     def __init__(self, benchmark: StarterBenchmark, progress: Progress) -> None:
         speed = _WARM_UP + _timed(benchmark)
         refer = _EXPRESSIONS * benchmark.share(_REFERRED)
-        one_prompt = sum(benchmark.share(part) for part in (1, _RENAMED, _COMPOSED, _IN_VAIN, _CAPTIONED))
+        one_prompt = sum(benchmark.share(part) for part in (1, _RENAMED, _COMPOSED, _LARGE, _IN_VAIN, _CAPTIONED))
         self._total = one_prompt + refer + speed + _every_cost() * benchmark.share(_EVERY_NAME)
         self._progress, self._sum, self._started = progress, 0.0, time.monotonic()
 

@@ -21,9 +21,10 @@ def naming_losses(
 ) -> Tensor:
     """Cross-entropy between the prompt's names and "none of them", summed over layers.
 
-    The queries that match a box shall say its name, those on a thing that the prompt does not name: none. The focal
-    loss hardly pushes a wrong name down while its score is low, which is how a detector that starts from nothing stays
-    with names that look alike and finds them where they are not. This loss does, and is left out of fine-tuning.
+    The queries that match a box shall say its name, as far as the box fits where the class loss is aware of that; those
+    on a thing that the prompt does not name: none. The focal loss hardly pushes a wrong name down while its score is
+    low, which is how a detector that starts from nothing stays with names that look alike and finds them where they
+    are not. This loss does, and is left out of fine-tuning.
 
     Args:
         layers: predictions for B images, Q queries and T tokens.
@@ -36,7 +37,8 @@ def naming_losses(
     total = targets.boxes.new_zeros(())
     for logits, boxes, found in _matched(layers, targets, config):
         positive = targets.positive_map[found.image, found.target]
-        right = _cross_entropy(logits[found.image, found.query], positive, names) / targets.total
+        quality = _quality(boxes, targets, found, config)
+        right = _cross_entropy(logits[found.image, found.query], positive, names, quality) / targets.total
         total = total + right + _none(logits[_on_things(boxes, padded, targets.boxes)], names)
     return total
 
@@ -52,7 +54,7 @@ def dense_naming_loss(outputs: DenseOutputs, targets: PaddedTargets, names: Tens
     cells = middle_cells(outputs.grid, targets, outputs.allowed)
     chosen = outputs.logits.float()[cells.image, cells.cell]
     wanted = targets.positive_map[cells.image, cells.target]
-    return _cross_entropy(chosen, wanted, names) / max(len(chosen), 1)
+    return _cross_entropy(chosen, wanted, names, chosen.new_ones(len(chosen))) / max(len(chosen), 1)
 
 
 def phrase_losses(
@@ -70,14 +72,15 @@ def phrase_losses(
         config: prices of the match.
     """
     total = targets.boxes.new_zeros(())
-    for logits, _, found in _matched(layers, targets, config):
+    for logits, boxes, found in _matched(layers, targets, config):
+        quality = _quality(boxes, targets, found, config)
         for image, spans in enumerate(phrases):
             own = found.image == image
             if len(spans) and bool(own.any()):
                 width = spans.shape[1]
                 positive = targets.positive_map[image, found.target[own], :width]
                 chosen = logits[image, found.query[own], :width]
-                total = total + _cross_entropy(chosen, positive, spans) / targets.total
+                total = total + _cross_entropy(chosen, positive, spans, quality[own]) / targets.total
     return total
 
 
@@ -118,10 +121,19 @@ def _matched(
     yield from zip(logits_of, boxes_of, found, strict=True)
 
 
-def _cross_entropy(logits: Tensor, positive: Tensor, names: Tensor) -> Tensor:
-    """Summed over M boxes of (M, T) logits and positive tokens."""
+def _quality(boxes: Tensor, targets: PaddedTargets, found: Matches, config: CriterionConfig) -> Tensor:
+    """(M,) what the class loss teaches the matched queries: a power of their IoU, or 1."""
+    iou = giou(boxes[found.image, found.query], targets.boxes[found.image, found.target])[1].detach().clamp(min=0)
+    return iou**config.iou_power if config.iou_aware else torch.ones_like(iou)
+
+
+def _cross_entropy(logits: Tensor, positive: Tensor, names: Tensor, quality: Tensor) -> Tensor:
+    """Summed over M boxes of (M, T) logits and positive tokens; what a box lacks in quality is said to be no name."""
     wanted = (positive @ names.float().mT).argmax(-1)  # (M,)
-    return F.cross_entropy(_scores(logits, names), wanted, reduction="sum")
+    target = torch.zeros(len(logits), len(names) + 1, device=logits.device)
+    target.scatter_(1, wanted[:, None], quality[:, None])
+    target[:, -1] = 1 - quality
+    return F.cross_entropy(_scores(logits, names), target, reduction="sum")
 
 
 def _none(logits: Tensor, names: Tensor) -> Tensor:

@@ -45,6 +45,7 @@ class Knowing:
             *questions.by_name(seed, images),
             *questions.by_unseen_synonym(seed, images),
             *questions.by_composition(seed, images),
+            *questions.by_name_of_large_things(seed, images),
             *questions.by_every_name(seed, images),
         ]
         self.questions = {question.image.tobytes(): question for question in asked}
@@ -98,6 +99,8 @@ def test_a_detector_that_knows_everything_scores_one_everywhere() -> None:
         "ground_R1",
         "unseen_synonym_AP50",
         "AP50_pooled",
+        "large_AP50_pooled",
+        "large_found",
         "kin_AP50",
         "name_accuracy",
     )
@@ -111,7 +114,16 @@ def test_a_detector_that_knows_everything_scores_one_everywhere() -> None:
 @needs_font
 def test_a_detector_that_names_everything_wrongly_scores_next_to_nothing() -> None:
     document = measure(cast(Detector, Knowing(shift=1)), BENCHMARK, silent)
-    for name in ("AP50", "AP", "unseen_AP50", "refer_P1", "ground_R1", "unseen_synonym_AP50", "name_accuracy"):
+    for name in (
+        "AP50",
+        "AP",
+        "unseen_AP50",
+        "refer_P1",
+        "ground_R1",
+        "unseen_synonym_AP50",
+        "name_accuracy",
+        "large_found",
+    ):
         assert document[name] < 0.1, name
     assert document["false_boxes_absent"] == 0  # where all names are absent it says nothing
 
@@ -184,6 +196,14 @@ def test_prompts_have_sixteen_different_names_and_those_in_vain_fit_nothing() ->
             assert len(set(question.names)) == questions.NAMES
             assert (question.labels.classes < questions.NAMES).all()
     assert all(len(question.labels.classes) == 0 for question in questions.in_vain(5, 6))
+
+
+@needs_font
+def test_large_things_are_one_or_two_and_fill_much_of_the_picture() -> None:
+    for question in questions.by_name_of_large_things(2, 12):
+        sides = question.labels.boxes_xyxy[:, 2:] - question.labels.boxes_xyxy[:, :2]
+        assert 1 <= len(sides) <= 2
+        assert (sides.prod(1) ** 0.5 > 0.3 * min(question.image.shape[:2])).all()  # less than 0.4 where it is cut off
 
 
 @needs_font

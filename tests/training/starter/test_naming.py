@@ -42,6 +42,23 @@ def test_the_right_name_costs_little_and_a_wrong_one_much() -> None:
     assert loss_of([0, 9.0, 0, 0, 0, 0, 0]) > 20
 
 
+def test_a_box_that_fits_badly_is_taught_as_much_doubt() -> None:
+    """Half of the thing is covered: the loss is least where the name has even odds against none of them."""
+    box = torch.tensor([[[0.45, 0.5, 0.1, 0.2]]])
+    targets = pad_targets(
+        [Targets(torch.tensor([[0.5, 0.5, 0.2, 0.2]]), NAMES[1:])], torch.ones(1, 7, dtype=torch.bool)
+    )
+    slopes = []
+    for logit in (-1.0, 0.0, 1.0):
+        scores = torch.tensor([[[0, -20.0, 0, logit, logit, 0, 0]]], requires_grad=True)
+        layers = LayerOutputs([scores], [box], scores, box)
+        settings = CriterionConfig(iou_aware=True, iou_power=1.0)
+        naming_losses(layers, targets, [torch.zeros(0, 4)], NAMES, settings).backward()  # type: ignore[no-untyped-call]
+        assert scores.grad is not None
+        slopes.append(scores.grad[0, 0, 3].item())
+    assert slopes[0] < -0.1 and slopes[1] == pytest.approx(0, abs=1e-5) and slopes[2] > 0.1
+
+
 def nothing_loss(logits: list[float], unnamed: list[float]) -> float:
     """What a query costs that lies on something else than the red apple, in one layer beside the encoder's."""
     boxes = torch.tensor([[[0.5, 0.5, 0.2, 0.2], [0.2, 0.2, 0.2, 0.2]]])
