@@ -52,12 +52,8 @@ THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 _TOP_K = 300  # pairs of box and name of a picture, the protocol of `evaluate`
 _RIGHT = 0.5  # IoU from which on a box is right
-_RENAMED, _COMPOSED, _LARGE, _IN_VAIN = (
-    1 / 6,
-    1 / 6,
-    1 / 6,
-    1 / 4,
-)  # pictures of these parts, of those with prompts by name
+# Pictures of these parts, of those with prompts by name.
+_RENAMED, _COMPOSED, _LARGE, _IN_VAIN = 1 / 6, 1 / 6, 1 / 6, 1 / 4
 _REFERRED, _CAPTIONED, _EVERY_NAME, _MASKED, _TIMED = 1 / 12, 1 / 12, 1 / 75, 1 / 20, 1 / 60
 _EXPRESSIONS = 4  # of a scene
 _POOLED = 50  # best boxes of a picture that count where all names are one

@@ -53,7 +53,7 @@ def test_a_box_that_fits_badly_is_taught_as_much_doubt() -> None:
         scores = torch.tensor([[[0, -20.0, 0, logit, logit, 0, 0]]], requires_grad=True)
         layers = LayerOutputs([scores], [box], scores, box)
         settings = CriterionConfig(iou_aware=True, iou_power=1.0)
-        naming_losses(layers, targets, [torch.zeros(0, 4)], NAMES, settings).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(naming_losses(layers, targets, [torch.zeros(0, 4)], NAMES, settings))
         assert scores.grad is not None
         slopes.append(scores.grad[0, 0, 3].item())
     assert slopes[0] < -0.1 and slopes[1] == pytest.approx(0, abs=1e-5) and slopes[2] > 0.1
