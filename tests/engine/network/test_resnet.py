@@ -2,6 +2,7 @@ import gc
 from copy import deepcopy
 from functools import cache
 from typing import Literal
+from weakref import ref
 
 import pytest
 import torch
@@ -104,15 +105,14 @@ def test_what_does_not_learn_is_folded_once_and_forgotten_with_its_network(monke
     monkeypatch.setattr(resnet, "_fold", noted)
     model, pixels = deepcopy(backbone()).requires_grad_(False), noise(1, 40, 60)
     first = folded_resnet_maps(model, pixels)
-    once, kept = len(folded), len(resnet._kept)
-    assert once > 0
+    layers = [ref(module) for module in model.modules() if module in resnet._kept]
+    assert len(layers) == len(folded) > 0
     for again, before in zip(folded_resnet_maps(model, pixels), first, strict=True):
         assert torch.equal(again, before)
-    assert len(folded) == once
-    folded.clear()
+    assert len(layers) == len(folded)
     del model
     gc.collect()
-    assert len(resnet._kept) == kept - once
+    assert all(layer() is None for layer in layers)
 
 
 def test_gradients_take_transformers_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
