@@ -37,7 +37,7 @@ class CriterionConfig:
     alpha: float = 0.25  # focal balance: weight of a positive token
     gamma: float = 2.0  # focal focus
     iou_aware: bool = False  # a positive token's target is a power of the IoU instead of 1, see `iou_aware_loss`
-    iou_power: float = 0.5  # of that target; 1 ranks well placed boxes higher, once scores are no longer low
+    iou_power: float = 0.5  # of that target; 1 or 2 rank well placed boxes higher, once scores are no longer low
 
     def __post_init__(self) -> None:
         weights = {name: getattr(self, name) for name in _WEIGHTS}

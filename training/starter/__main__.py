@@ -26,7 +26,7 @@ from training.starter.model import build_starter, starter_config
 from training.starter.prompts import PromptWriter
 from training.starter.scores import best_threshold, move_scores
 from training.starter.stages import DENSE, FULL, FURTHER, StageConfig, begin, run
-from training.starter.states import load_average, load_checkpoint, load_state, save_state
+from training.starter.states import blend, load_average, load_checkpoint, load_state, save_state
 from training.starter.tokenizer import build_tokenizer
 from training.worlds.sprites import FontMissing
 
@@ -49,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--weights", type=Path, help="folder of an exported starter that stage B goes on from; without A"
     )
+    parser.add_argument(
+        "--keep", type=share, default=0.0, help="part of --weights in what --export writes, from 0 to 1"
+    )
     parser.add_argument("--seed", type=int, default=0, help="another one shows other scenes")
     parser.add_argument("--save-every", type=int, default=200, help="steps")
     parser.add_argument("--export", type=Path, help="only write the newest weights as a checkpoint into this folder")
@@ -69,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stages = stages[-1:]
     try:
         if options.export:
-            _export_newest(options.work, options.export)
+            _export_newest(options.work, options.export, options.weights, options.keep)
         else:
             with joined() as processes:
                 device = pick_device(processes.device(options.device))
@@ -79,6 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def share(text: str) -> float:
+    """A part of a whole, as an option says it."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+    return value
 
 
 @dataclass(frozen=True)
@@ -125,13 +136,15 @@ def _run_stage(training: Training, index: int, processes: Processes) -> None:
             save_state(state, file)
 
 
-def _export_newest(work: Path, folder: Path) -> None:
+def _export_newest(work: Path, folder: Path, weights: Path | None, keep: float) -> None:
     stage = _newest(work, (DENSE, FULL, FURTHER))
     if stage is None:
         raise FileNotFoundError(f"{work} holds no training. Start one with `python -m training.starter {work}`.")
     tokenizer = build_tokenizer()
     model = build_starter(starter_config(len(tokenizer)))
     load_average(model, _file(work, stage))
+    if weights:
+        blend(model, weights, keep)
     _calibrate(model, tokenizer)
     if stage.name != DENSE.name:
         with tempfile.TemporaryDirectory() as trial:

@@ -24,7 +24,7 @@ _SAID = 3.0  # standard deviation of the place that is written, of contents whos
 
 
 def starter_config(vocabulary: int, *, width: int = 128, queries: int = 100) -> MMGroundingDinoConfig:
-    """5 million parameters: ResNet with strides 8 to 32, 2 encoder and 3 decoder layers, a 2-layer BERT.
+    """5 million parameters: a ResNet, levels of strides 8 to 64, 2 encoder and 3 decoder layers, a 2-layer BERT.
 
     Args:
         vocabulary: number of tokens.
@@ -59,7 +59,7 @@ def starter_config(vocabulary: int, *, width: int = 128, queries: int = 100) -> 
         encoder_attention_heads=4,
         decoder_attention_heads=4,
         num_queries=queries,
-        num_feature_levels=3,
+        num_feature_levels=4,
         dropout=0.0,
         attention_dropout=0.0,
         fusion_dropout=0.0,

@@ -86,7 +86,7 @@ FULL = StageConfig(
     # Focal gamma 1 presses harder on names that are wrong; one query for a thing in all matches, on second boxes; names
     # have a gradient two to three times as large as boxes, which weigh more here than in the paper.
     criterion=CriterionConfig(
-        iou_aware=True, iou_power=1.0, gamma=1.0, cost_behind=3.0, loss_l1=15.0, loss_giou=10.0, near=1.0
+        iou_aware=True, iou_power=2.0, gamma=1.0, cost_behind=3.0, loss_l1=15.0, loss_giou=10.0, near=1.0
     ),
     pointing=1.0,
     prompts=PromptRules(names=(2, 4, 8, 16, 16, 16, 24, 32, 64, 80), cast=CastRules(alike_share=0.4)),
@@ -105,7 +105,7 @@ FULL = StageConfig(
 FURTHER = replace(
     FULL,
     name="further",
-    steps=650,
+    steps=820,
     learning_rate=5e-4,
     backbone_rate=2.5e-4,
     warmup=40,

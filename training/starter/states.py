@@ -1,10 +1,13 @@
 """A starter's training state on disk."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from training.errors import StateRefused
 from training.starter.stages import StageState
@@ -75,6 +78,27 @@ def load_checkpoint(model: Any, folder: Path) -> None:
     lost = [name for name in missing if id(tensors[name]) not in held and not name.endswith("num_batches_tracked")]
     if lost or unexpected:
         raise StateRefused(f"{file} holds no starter of this shape: it lacks {lost[:3]}, it has {unexpected[:3]} more.")
+
+
+@torch.no_grad()
+def blend(model: Any, folder: Path, share: float) -> None:
+    """Move a model's numbers by `share`, from 0 to 1, of the way to those of an exported starter, in place.
+
+    A short training that shows more of one thing costs some of another; weights on the way back to where it began keep
+    most of both (WiSE-FT, Wortsman et al., arXiv:2109.01903).
+
+    Raises:
+        StateRefused: there are no weights, or those of another network.
+    """
+    other = copy.deepcopy(model)
+    load_checkpoint(other, folder)
+    for own, began in zip(_numbers(model), _numbers(other), strict=True):
+        own.lerp_(began, share)
+
+
+def _numbers(model: Any) -> list[Tensor]:
+    """Its parameters and statistics, each once."""
+    return [tensor for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point()]
 
 
 def _load(model: Any, weights: dict[str, Any], path: Path) -> None:

@@ -178,7 +178,7 @@ def test_two_processes_train_together_and_the_first_one_writes(tmp_path: Path) -
 
 
 def test_torchrun_leaves_each_option_to_the_training(tmp_path: Path) -> None:
-    numbers = ("dense-steps", "full-steps", "scenes", "threads", "workers", "seed", "save-every")
+    numbers = ("dense-steps", "full-steps", "scenes", "threads", "workers", "seed", "save-every", "keep")
     options = [word for name in numbers for word in (f"--{name}", "1")]
     missing = ("--device", "cpu", "--weights", str(tmp_path))
     ended = torchrun("-m", "training.starter", str(tmp_path / "work"), *options, *missing)

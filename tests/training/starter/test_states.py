@@ -10,7 +10,7 @@ from engine.checkpoints import STARTER
 from training.errors import StateRefused
 from training.starter.export import export
 from training.starter.model import build_starter, starter_config
-from training.starter.states import load_checkpoint
+from training.starter.states import blend, load_checkpoint
 from training.starter.tokenizer import build_tokenizer
 
 
@@ -46,3 +46,22 @@ def test_another_shape_is_refused_in_one_line(tmp_path: Path) -> None:
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StateRefused, match="nowhere"):
         load_checkpoint(model(), tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_blended_numbers_lie_between_the_models_and_the_exported_ones(tmp_path: Path, share: float) -> None:
+    trained, began = model(), model(seed=1)
+    before = {name: value.clone() for name, value in trained.state_dict().items()}
+    export(began, build_tokenizer(), tmp_path)
+    blend(trained, tmp_path, share)
+    for name, value in trained.state_dict().items():
+        wanted = (1 - share) * before[name] + share * began.state_dict()[name]
+        torch.testing.assert_close(value, wanted.to(value.dtype), rtol=2**-9, atol=2**-12, msg=name)
+
+
+def test_a_model_is_not_blended_with_another_shape(tmp_path: Path) -> None:
+    other = model()
+    before = {name: value.clone() for name, value in other.state_dict().items()}
+    with pytest.raises(StateRefused, match="no starter of this shape"):
+        blend(other, STARTER, 0.5)
+    assert all(torch.equal(value, before[name]) for name, value in other.state_dict().items())
