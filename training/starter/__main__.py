@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--save-every", type=int, default=200, help="steps")
     parser.add_argument("--export", type=Path, help="only write the newest weights as a checkpoint into this folder")
     options = parser.parse_args(arguments)
+    if options.keep and not options.weights:
+        parser.error("--keep needs --weights, the folder of which a part is kept")
     torch.set_num_threads(options.threads)
     keep_freed_memory()
     full = FURTHER if options.weights else FULL

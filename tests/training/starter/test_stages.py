@@ -162,6 +162,16 @@ def test_weights_that_are_not_there_are_told_in_one_line(tmp_path: Path, capsys:
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize("options", [["--keep=0.3"], ["--keep=2", "--weights=x"], ["--keep=some", "--weights=x"]])
+def test_a_part_to_keep_that_makes_no_sense_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "work"), f"--export={tmp_path / 'out'}", *options])
+    assert "error: " in capsys.readouterr().err.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
 def test_two_processes_train_together_and_the_first_one_writes(tmp_path: Path) -> None:
     command = (
         "-m",
