@@ -79,10 +79,18 @@ def dense_loss(
 
 
 @torch.no_grad()
-def middle_cells(grid: CellGrid, targets: PaddedTargets, allowed: Tensor | None = None) -> Cells:
+def middle_cells(
+    grid: CellGrid, targets: PaddedTargets, allowed: Tensor | None = None, reach: float = _MIDDLE
+) -> Cells:
     """Cells whose centre lies in the central half of a box; where several claim one, the smallest box has it.
 
     On the finest level the cell nearest to a box's centre always answers, however small the box.
+
+    Args:
+        grid: where cells lie.
+        targets: whose boxes claim them.
+        allowed: (B, S) bool, which cells may answer; None: all.
+        reach: part of a box's width and height to each side of its centre that it claims.
     """
     images, most = targets.boxes.shape[:2]
     device = targets.boxes.device
@@ -91,7 +99,7 @@ def middle_cells(grid: CellGrid, targets: PaddedTargets, allowed: Tensor | None 
     owner = torch.zeros_like(smallest, dtype=torch.long)
     for start in range(0, most, _TOGETHER):
         here = slice(start, start + _TOGETHER)
-        area, row = _claimed(grid, targets.boxes[:, here], real[:, here]).min(-1)
+        area, row = _claimed(grid, targets.boxes[:, here], real[:, here], reach).min(-1)
         owner = torch.where(area < smallest, row + start, owner)
         smallest = torch.minimum(smallest, area)
     answers = smallest.isfinite() if allowed is None else smallest.isfinite() & allowed
@@ -99,12 +107,12 @@ def middle_cells(grid: CellGrid, targets: PaddedTargets, allowed: Tensor | None 
     return Cells(image, cell, owner[image, cell])
 
 
-def _claimed(grid: CellGrid, boxes: Tensor, real: Tensor) -> Tensor:
+def _claimed(grid: CellGrid, boxes: Tensor, real: Tensor, reach: float) -> Tensor:
     """(B, S, N) the area of each box at the cells it claims, infinite at others."""
-    reach = boxes[:, None, :, 2:] * _MIDDLE  # (B, 1, N, 2)
+    claim = boxes[:, None, :, 2:] * reach  # (B, 1, N, 2)
     nearest = torch.where(grid.level[None, :, None] == 0, grid.cell_wh / 2, 0.0)[:, :, None]  # (B, S, 1, 2)
     distance = (grid.centres[:, :, None] - boxes[:, None, :, :2]).abs()  # (B, S, N, 2)
-    inside = (distance <= torch.maximum(reach, nearest)).all(-1) & real[:, None]
+    inside = (distance <= torch.maximum(claim, nearest)).all(-1) & real[:, None]
     return boxes[..., 2:].prod(-1)[:, None].masked_fill(~inside, torch.inf)
 
 

@@ -26,6 +26,12 @@ def test_cells_in_the_central_half_of_a_box_answer() -> None:
     assert cells([0.5, 0.5, 1.0, 1.0]) == {(5, 0), (6, 0), (9, 0), (10, 0), (16, 0), (17, 0), (18, 0), (19, 0)}
 
 
+def test_more_of_a_box_may_answer() -> None:
+    whole = Targets(torch.tensor([[0.5, 0.5, 1.0, 1.0]]), torch.ones(1, 1, dtype=torch.bool))
+    found = middle_cells(grid_of(((4, 4), (2, 2))), pad_targets([whole], ONE), reach=0.5)
+    assert len(found.cell) == 20
+
+
 def test_a_tiny_box_still_has_the_cell_it_lies_in() -> None:
     assert cells([0.6, 0.1, 0.01, 0.01]) == {(2, 0)}
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.network.grid import FIRST_SIDE
-from engine.network.network import GroundingNetwork, box_deltas, contrast
+from engine.network.network import GroundingNetwork, Image, box_deltas, contrast
 from training.dense import DenseOutputs
 from training.layer_outputs import LayerOutputs
 
@@ -44,10 +44,10 @@ class StarterForward:
         boxes = (box_deltas(body.encoder_output_bbox_embed, cells) + torch.logit(centres, eps=1e-5)).sigmoid()
         return DenseOutputs(logits, boxes, grid)
 
-    def __call__(self, pixels: Tensor, input_ids: Tensor, text_mask: Tensor) -> LayerOutputs:
-        """The whole model's supervised layers, as `training.layer_outputs.layer_outputs` gives them.
+    def __call__(self, pixels: Tensor, input_ids: Tensor, text_mask: Tensor) -> tuple[LayerOutputs, Image]:
+        """The whole model's supervised layers, as `training.layer_outputs.layer_outputs` gives them, and its cells.
 
-        Logits of padded tokens hold any number.
+        Logits of padded tokens hold any number. The cells are those after the encoder.
 
         Args:
             pixels: (B, 3, H, W).
@@ -65,9 +65,10 @@ class StarterForward:
                     proposals.box_logits.detach().sigmoid(),
                 )
             )
-        return LayerOutputs(
+        layers = LayerOutputs(
             [answer.logits for answer in answers],
             [answer.boxes for answer in answers],
             proposals.logits,
             proposals.box_logits.sigmoid(),
         )
+        return layers, image

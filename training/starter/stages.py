@@ -24,6 +24,7 @@ from training.starter.model import (
 )
 from training.starter.naming import dense_naming_loss, naming_losses, phrase_losses, pointing_losses
 from training.starter.prompts import PromptRules, PromptWriter
+from training.starter.sides import SideReader, side_losses
 from training.targets import PaddedTargets, pad_targets
 from training.worlds import SceneRules
 
@@ -44,6 +45,7 @@ class StageConfig:
     frozen: int = 0  # parts of the backbone, its stem first, that stay as they are
     naming: float = 2.0  # weight of `naming_losses` and, with a text for each, of `phrase_losses`
     pointing: float = 0.5  # weight of `pointing_losses`, with a text for each
+    sides: float = 0.0  # weight of `side_losses`
     bfloat16: bool = True  # products in bf16 where the device has it; weights, boxes and losses stay fp32
     seed: int = 0
     prompts: PromptRules = field(default_factory=PromptRules)
@@ -89,6 +91,7 @@ FULL = StageConfig(
         iou_aware=True, iou_power=2.0, gamma=1.0, cost_behind=3.0, loss_l1=15.0, loss_giou=10.0, near=1.0
     ),
     pointing=1.0,
+    sides=1.0,
     prompts=PromptRules(names=(2, 4, 8, 16, 16, 16, 24, 32, 64, 80), cast=CastRules(alike_share=0.4)),
     batches=BatchRules(
         longest=(320, 352, 384, 384),
@@ -105,11 +108,11 @@ FULL = StageConfig(
 FURTHER = replace(
     FULL,
     name="further",
-    steps=820,
+    steps=1150,
     learning_rate=5e-4,
     backbone_rate=2.5e-4,
     warmup=40,
-    flat=0.35,
+    flat=0.5,
     average_decay=0.995,
     frozen=2,
 )
@@ -129,6 +132,7 @@ class StageState:
 
     config: StageConfig
     model: Any
+    reader: SideReader  # trained along where the stage has `side_losses`
     average: AveragedWeights
     optimizer: torch.optim.Optimizer
     step: int = 0
@@ -150,7 +154,8 @@ def begin(config: StageConfig, model: Any, device: torch.device | str = "cpu") -
         part.requires_grad_(False)
     model.to(device)
     average = AveragedWeights(dict(model.named_parameters(remove_duplicate=False)), config.average_decay)
-    return StageState(config, model, average, _optimizer(config, model))
+    reader = SideReader(model.config.d_model).to(device)
+    return StageState(config, model, reader, average, _optimizer(config, model, reader))
 
 
 def run(state: StageState, tokenizer: Any, workers: int = 1, processes: Processes | None = None) -> Iterator[Progress]:
@@ -164,7 +169,7 @@ def run(state: StageState, tokenizer: Any, workers: int = 1, processes: Processe
     """
     config, processes = state.config, processes or Processes()
     losses_of = _LOSSES[config.name]
-    forward, parameters = StarterForward(state.model), list(state.model.parameters())
+    forward, parameters = StarterForward(state.model), [*state.model.parameters(), *state.reader.parameters()]
     batches = SceneBatches(
         PromptWriter(tokenizer, config.prompts),
         config.batches,
@@ -182,7 +187,7 @@ def run(state: StageState, tokenizer: Any, workers: int = 1, processes: Processe
         rate = config.rate(state.step)
         for group in state.optimizer.param_groups:
             group["lr"] = group["base_rate"] * rate
-        losses = losses_of(forward, batch, config)
+        losses = losses_of(forward, state.reader, batch, config)
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
             raise TrainingDiverged(f"Loss is {total.item():g} at step {state.step}. Lower the learning rate.")
@@ -197,10 +202,10 @@ def run(state: StageState, tokenizer: Any, workers: int = 1, processes: Processe
 
 
 LossTerms = dict[str, Tensor]
-Losses = Callable[[StarterForward, SceneBatch, StageConfig], LossTerms]
+Losses = Callable[[StarterForward, SideReader, SceneBatch, StageConfig], LossTerms]
 
 
-def _dense_losses(forward: StarterForward, batch: SceneBatch, config: StageConfig) -> LossTerms:
+def _dense_losses(forward: StarterForward, _: SideReader, batch: SceneBatch, config: StageConfig) -> LossTerms:
     with _halved(config, batch.pixels.device):
         outputs = forward.dense(batch.pixels, batch.input_ids, batch.text_mask)
     targets = _padded(batch)
@@ -210,9 +215,9 @@ def _dense_losses(forward: StarterForward, batch: SceneBatch, config: StageConfi
     return losses
 
 
-def _full_losses(forward: StarterForward, batch: SceneBatch, config: StageConfig) -> LossTerms:
+def _full_losses(forward: StarterForward, reader: SideReader, batch: SceneBatch, config: StageConfig) -> LossTerms:
     with _halved(config, batch.pixels.device):
-        layers = forward(batch.pixels, batch.input_ids, batch.text_mask)
+        layers, encoded = forward(batch.pixels, batch.input_ids, batch.text_mask)
     targets = _padded(batch)
     losses: LossTerms = GroundingCriterion(config.criterion)(layers, targets, targets.judged)
     if isinstance(batch.names, Tensor):
@@ -221,6 +226,9 @@ def _full_losses(forward: StarterForward, batch: SceneBatch, config: StageConfig
         naming = phrase_losses(layers, targets, batch.names, config.criterion)
         losses["pointing"] = config.pointing * pointing_losses(layers, targets, config.criterion)
     losses["naming"] = config.naming * naming
+    if config.sides:
+        for name, value in side_losses(forward.model, reader, encoded, _things(batch), config.criterion).items():
+            losses[name] = config.sides * value
     return losses
 
 
@@ -236,15 +244,23 @@ def _padded(batch: SceneBatch) -> PaddedTargets:
     return pad_targets(batch.targets, batch.text_mask.expand(len(batch.pixels), -1))
 
 
+def _things(batch: SceneBatch) -> list[Tensor]:
+    """Boxes of all the things of each scene, as far as the batch knows them."""
+    named = [targets.boxes for targets in batch.targets]
+    if not batch.unnamed:
+        return named
+    return [torch.cat(boxes) for boxes in zip(named, batch.unnamed, strict=True)]
+
+
 def _frozen(config: StageConfig, model: Any) -> list[nn.Module]:
     resnet = model.model.backbone.conv_encoder.model
     return [resnet.embedder, *resnet.encoder.stages][: config.frozen]
 
 
-def _optimizer(config: StageConfig, model: Any) -> torch.optim.Optimizer:
+def _optimizer(config: StageConfig, model: Any, reader: SideReader) -> torch.optim.Optimizer:
     """AdamW with the backbone and the text at their own rate, and no decay of biases, norms and scales."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
+    for name, parameter in (*model.named_parameters(), *reader.named_parameters()):
         if not parameter.requires_grad:
             continue
         slow = "backbone" in name or "input_proj_vision" in name

@@ -13,7 +13,7 @@ from training.errors import StateRefused
 from training.starter.stages import StageState
 from training.state_file import read_state_file, write_state_file
 
-_KEYS = frozenset({"stage", "seed", "step", "model", "average", "optimizer"})
+_KEYS = frozenset({"stage", "seed", "step", "model", "reader", "average", "optimizer"})
 
 
 def save_state(state: StageState, path: Path) -> None:
@@ -23,6 +23,7 @@ def save_state(state: StageState, path: Path) -> None:
         "seed": state.config.seed,
         "step": state.step,
         "model": state.model.state_dict(),
+        "reader": state.reader.state_dict(),
         "average": state.model.state_dict() | state.average.values,  # statistics of batch norms as they are
         "optimizer": state.optimizer.state_dict(),
     }
@@ -46,6 +47,7 @@ def load_state(state: StageState, path: Path) -> None:
     try:
         for name, value in state.average.values.items():
             value.copy_(content["average"][name])
+        state.reader.load_state_dict(content["reader"])
         state.optimizer.load_state_dict(content["optimizer"])
     except (KeyError, RuntimeError, ValueError) as error:
         raise StateRefused(f"{path} holds a training with other settings: {_line(error)}") from error

@@ -62,7 +62,7 @@ def assert_same(fast: LayerOutputs, slow: LayerOutputs, tokens: Tensor) -> None:
 def test_it_says_what_transformers_says(starter: Any) -> None:
     starter.eval()
     pixels = torch.randn(2, 3, 96, 160)
-    fast = StarterForward(starter)(pixels, prompt(), everywhere(prompt()))
+    fast, _ = StarterForward(starter)(pixels, prompt(), everywhere(prompt()))
     slow = layer_outputs(starter, plain(starter, pixels))
     assert_same(fast, slow, everywhere(prompt()).expand(2, -1))
 
@@ -75,7 +75,7 @@ def test_it_says_what_transformers_says_with_a_text_for_each_picture(starter: An
     padded = tokenizer(["the cat left of the dog.", "a pear."], padding=True, return_tensors="pt")
     ids, real = padded["input_ids"], padded["attention_mask"].bool()
     assert not real.all()
-    fast = StarterForward(starter)(pixels, ids, real)
+    fast, _ = StarterForward(starter)(pixels, ids, real)
     slow = starter(pixel_values=pixels, input_ids=ids, attention_mask=padded["attention_mask"])
     assert_same(fast, layer_outputs(starter, slow), real)
 

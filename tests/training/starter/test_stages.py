@@ -68,7 +68,7 @@ def test_names_are_taught_and_with_a_text_for_each_scene_what_it_points_at(told_
     config = replace(config, batches=replace(config.batches, told_share=told_share))
     losses = [progress.losses for progress in run(begin(config, small_model()), build_tokenizer(), workers=0)]
     layers = {f"{kind}_{layer}" for layer in (0, 1, 2, "enc") for kind in ("class", "l1", "giou")}
-    assert set(losses[0]) == layers | terms
+    assert set(losses[0]) == layers | terms | {"l1_cells", "giou_cells", "sides"}
 
 
 def test_bfloat16_stays_near_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +96,8 @@ def test_a_training_taken_up_again_ends_where_it_would_have(tmp_path: Path) -> N
     for mine, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(resumed.average.values, whole.average.values, rtol=1e-4, atol=1e-5)
+    assert whole.reader.weight.any()
+    torch.testing.assert_close(resumed.reader.weight, whole.reader.weight, rtol=1e-4, atol=1e-5)
 
 
 def test_the_averaged_weights_of_a_stage_are_loaded_whole(tmp_path: Path) -> None:
