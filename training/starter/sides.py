@@ -55,7 +55,7 @@ def side_losses(
     terms = {
         "l1_cells": config.loss_l1 * (boxes - wanted).abs().sum(-1),
         "giou_cells": config.loss_giou * (1 - giou(boxes, wanted)[0]),
-        "sides": config.loss_l1 * (_in_full(reader, features) - distances).abs().sum(-1),
+        "sides": config.loss_l1 * (reader(features) - distances).abs().sum(-1),
     }
     return {name: (term * weight).sum() / targets.total for name, term in terms.items()}
 
@@ -78,12 +78,5 @@ def _weights(cells: Cells, level: Tensor, targets: PaddedTargets) -> Tensor:
 
 def _proposed(body: Any, features: Tensor, start: Tensor) -> Tensor:
     """(M, 4) cxcywh of the proposal head, from encoded features (M, D) and where cells begin."""
-    with torch.autocast(features.device.type, enabled=False):
-        cells = body.enc_output_norm(body.enc_output(features))
+    cells = body.enc_output_norm(body.enc_output(features))
     return (box_deltas(body.encoder_output_bbox_embed, cells) + start).sigmoid()
-
-
-def _in_full(reader: SideReader, features: Tensor) -> Tensor:
-    with torch.autocast(features.device.type, enabled=False):
-        distances: Tensor = reader(features)
-    return distances

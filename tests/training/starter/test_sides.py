@@ -38,11 +38,11 @@ def distances(grid: Grid, box: list[float]) -> Tensor:
     return torch.stack([centre_x - x + w / 2, centre_y - y + h / 2, x + w / 2 - centre_x, y + h / 2 - centre_y], -1)
 
 
-def reads_channels(count: int = 4) -> SideReader:
-    """Says what the first channels of a cell hold."""
+def reads_channels() -> SideReader:
+    """Says what the first four channels of a cell hold."""
     reader = SideReader(WIDTH)
     with torch.no_grad():
-        reader.weight[:count, :count] = torch.eye(4)[:count, :count]
+        reader.weight[:, :4] = torch.eye(4)
     return reader
 
 
