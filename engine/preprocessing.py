@@ -61,12 +61,16 @@ class Preprocessing:
         longest_edge: pixels that the longer side may not exceed; wins over `shortest_edge`.
         mean: of R, G and B on a scale of 0 to 1.
         std: of R, G and B on a scale of 0 to 1.
+        multiple_of: both sides are then rounded to whole multiples of so many pixels, which moves the aspect a little.
+            A network takes the cells of a level for equal parts of the picture. Where they reach beyond its edge, all
+            are off by a part of that.
     """
 
     shortest_edge: int = 800
     longest_edge: int = 1333
     mean: tuple[float, float, float] = _IMAGENET_MEAN
     std: tuple[float, float, float] = _IMAGENET_STD
+    multiple_of: int = 1
 
     def __post_init__(self) -> None:
         if not (0 < self.shortest_edge <= self.longest_edge):
@@ -74,6 +78,8 @@ class Preprocessing:
                 f"Pictures cannot be resized to a shortest edge of {self.shortest_edge} and a longest of "
                 f"{self.longest_edge} pixels. Correct {FILE_NAME}."
             )
+        if self.multiple_of < 1:
+            raise CheckpointRefused(f"Sides cannot be multiples of {self.multiple_of} pixels. Correct {FILE_NAME}.")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise CheckpointRefused(f"Mean {self.mean} and std {self.std} are not three numbers. Correct {FILE_NAME}.")
 
@@ -92,13 +98,17 @@ class Preprocessing:
                 longest_edge=int(size.get("longest_edge", cls.longest_edge)),
                 mean=_three(settings.get("image_mean", _IMAGENET_MEAN)),
                 std=_three(settings.get("image_std", _IMAGENET_STD)),
+                multiple_of=int(settings.get("ensure_multiple_of", cls.multiple_of)),
             )
         except (TypeError, ValueError, AttributeError) as error:
             raise CheckpointRefused(f"{folder / FILE_NAME} cannot be understood: {error}. Correct it.") from error
 
     def to_json(self) -> dict[str, Any]:
-        """The settings in the words of transformers' `GroundingDinoImageProcessor`."""
-        return {
+        """The settings in the words of transformers' `GroundingDinoImageProcessor`, which rounds no sides.
+
+        "ensure_multiple_of" is the word of its `DPTImageProcessor`.
+        """
+        settings = {
             "image_processor_type": "GroundingDinoImageProcessor",
             "processor_class": "GroundingDinoProcessor",
             "do_resize": True,
@@ -112,17 +122,27 @@ class Preprocessing:
             "do_pad": True,
             "format": "coco_detection",
         }
+        return settings if self.multiple_of == 1 else {**settings, "ensure_multiple_of": self.multiple_of}
 
     def resized_hw(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width in pixels after resizing, rounded as transformers rounds them, at least 1."""
+        """Height and width in pixels after resizing, rounded as transformers rounds them, at least 1.
+
+        Then each is rounded to the nearest multiple that is wanted, at least one and within the longest edge.
+        """
         short, long = min(height, width), max(height, width)
         scaled: float = self.shortest_edge
         if long / short * self.shortest_edge > self.longest_edge:
             scaled = self.longest_edge * short / long
         new_short = round(scaled)
         new_long = long if new_short == short else int(scaled * long / short)
-        new_short, new_long = max(new_short, 1), max(new_long, 1)
+        new_short, new_long = self._rounded(new_short), self._rounded(new_long)
         return (new_short, new_long) if height <= width else (new_long, new_short)
+
+    def _rounded(self, side: int) -> int:
+        if self.multiple_of == 1:
+            return max(side, 1)
+        most = self.longest_edge // self.multiple_of
+        return max(min(round(side / self.multiple_of), most), 1) * self.multiple_of
 
     def resize(self, image: AnyPicture) -> Picture:
         """One picture (H, W, 3), resized by Pillow's antialiased bilinear filter: the same bytes everywhere."""

@@ -40,6 +40,20 @@ def test_sizes_are_those_of_transformers(height: int, width: int, short: int, ti
     assert ours == (max(theirs[0], 1), max(theirs[1], 1))
 
 
+@given(height=st.integers(1, 5000), width=st.integers(1, 5000), multiple=st.sampled_from([2, 8, 32, 64]))
+def test_sides_are_the_nearest_multiples_of_what_they_would_be(height: int, width: int, multiple: int) -> None:
+    free = Preprocessing(288, 384).resized_hw(height, width)
+    rounded = Preprocessing(288, 384, multiple_of=multiple).resized_hw(height, width)
+    for side, was in zip(rounded, free, strict=True):
+        assert side % multiple == 0
+        assert multiple <= side <= 384
+        assert abs(side - min(was, 384)) <= multiple / 2 or (was < multiple == side)
+
+
+def test_a_multiple_larger_than_the_picture_may_be_is_still_a_size() -> None:
+    assert Preprocessing(32, 43, multiple_of=64).resized_hw(30, 40) == (64, 64)
+
+
 def test_a_picture_is_resized_once_however_often_its_new_size_would_be_resized_again() -> None:
     usual, picture = Preprocessing(), noise(1423, 2485)
     once = usual.resized_hw(1423, 2485)
@@ -90,7 +104,7 @@ def test_a_strip_of_one_pixel_is_padded_to_a_usable_size(size: tuple[int, int]) 
 
 
 def test_settings_survive_a_round_trip_through_a_file(tmp_path: Path) -> None:
-    settings = Preprocessing(192, 320, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    settings = Preprocessing(192, 320, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), multiple_of=32)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings.to_json()))
     assert Preprocessing.from_folder(tmp_path) == settings
 
@@ -105,7 +119,17 @@ def test_a_folder_without_settings_has_the_defaults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"size": 3}', '{"size": {"shortest_edge": -1}}', '{"image_mean": [1]}', '{"image_std": "ab"}']
+    "text",
+    [
+        "{",
+        "[]",
+        '{"size": 3}',
+        '{"size": {"shortest_edge": -1}}',
+        '{"image_mean": [1]}',
+        '{"image_std": "ab"}',
+        '{"ensure_multiple_of": 0}',
+        '{"ensure_multiple_of": []}',
+    ],
 )
 def test_broken_settings_are_refused_in_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "preprocessor_config.json").write_text(text)

@@ -24,6 +24,7 @@ from training.worlds.textures import Rng
 # ImageNet's, in RGB on a scale of 0 to 1: what transformers' preprocessing expects by default.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+MULTIPLE_OF_PX = 32  # of both sides: the cells of all levels but the coarsest then end where the picture ends
 
 # Sides and relations are learnt slowest, and best where one picture comes with several of them.
 _KINDS: tuple[Kind, ...] = ("name", "relation", "relation", "relation", "side", "side", "side", "size")
@@ -208,5 +209,5 @@ def _size_hw(rng: Rng, rules: BatchRules) -> tuple[int, int]:
     aspect = float(rng.choice(rules.aspects))
     wide = max(aspect, 1 / aspect)
     long_side = min(longest, 0.75 * longest * wide)
-    sides = (round(long_side / wide / 8) * 8, round(long_side / 8) * 8)
-    return sides if aspect >= 1 else (sides[1], sides[0])
+    short, long = (round(side / MULTIPLE_OF_PX) * MULTIPLE_OF_PX for side in (long_side / wide, long_side))
+    return (short, long) if aspect >= 1 else (long, short)

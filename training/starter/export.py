@@ -8,10 +8,10 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from engine.preprocessing import Preprocessing
-from training.starter.batches import MEAN, STD
+from training.starter.batches import MEAN, MULTIPLE_OF_PX, STD
 from training.starter.model import freeze_batch_norm
 
-WORKING_SIZE = Preprocessing(shortest_edge=288, longest_edge=384, mean=MEAN, std=STD)
+WORKING_SIZE = Preprocessing(shortest_edge=288, longest_edge=384, mean=MEAN, std=STD, multiple_of=MULTIPLE_OF_PX)
 
 
 def export(
