@@ -1,7 +1,7 @@
 """The forward pass of Grounding DINO and MM-Grounding-DINO in parts that can be kept and shared."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -98,6 +98,7 @@ class GroundingNetwork:
         self.switches = switches or Switches()
         self._run = torch.compile(self._answer) if self.switches.compiled else self._answer
         self._grids: dict[tuple[Shapes, torch.device], Grid] = {}
+        self._sines: tuple[tuple[Shapes, torch.device, torch.dtype], list[Tensor]] | None = None
 
     @staticmethod
     def runs(config: Any) -> bool:
@@ -132,14 +133,7 @@ class GroundingNetwork:
         for project in body.input_proj_vision[len(levels) :]:
             maps.append(project(levels[-1] if len(maps) == len(levels) else maps[-1]))
         shapes = tuple((level.shape[-2], level.shape[-1]) for level in maps)
-        position = [
-            body.backbone.position_embedding(level, torch.ones(1, *shape, dtype=torch.bool, device=pixels.device))
-            .to(level.dtype)
-            .flatten(2)
-            .mT
-            + embed
-            for level, shape, embed in zip(maps, shapes, body.level_embed, strict=True)
-        ]
+        position = [sine + embed for sine, embed in zip(self._sines_of(maps, shapes), body.level_embed, strict=True)]
         cells = torch.cat([level.flatten(2).mT for level in maps], 1)
         return Image(cells, torch.cat(position, 1), self._grid(shapes, pixels.device))
 
@@ -227,6 +221,21 @@ class GroundingNetwork:
         if (shapes, device) not in self._grids:
             self._grids[shapes, device] = grid_of(shapes, device)
         return self._grids[shapes, device]
+
+    def _sines_of(self, maps: Sequence[Tensor], shapes: Shapes) -> list[Tensor]:
+        """Where the cells of each level lie, (1, H * W, D); kept for the last size, which the next picture mostly has.
+
+        Args:
+            maps: (B, D, H, W) for each level.
+            shapes: of the maps.
+        """
+        key = shapes, maps[0].device, maps[0].dtype
+        if self._sines is None or self._sines[0] != key:
+            place = self.model.model.backbone.position_embedding
+            alone = (torch.ones(1, *shape, dtype=torch.bool, device=key[1]) for shape in shapes)
+            sines = [place(level, mask).to(key[2]).flatten(2).mT for level, mask in zip(maps, alone, strict=True)]
+            self._sines = key, sines
+        return self._sines[1]
 
     def _encoder_layer(self, layer: Any, image: Image, text: Text) -> tuple[Tensor, Tensor]:
         cells, words = self.switches.fuse(layer.fusion_layer, image.cells, text.features, text.seen)

@@ -78,6 +78,18 @@ def test_scores_are_as_long_as_the_prompt_or_as_transformers_pads_them() -> None
 
 
 @torch.no_grad()
+def test_places_are_those_of_the_picture_whatever_came_before() -> None:
+    model = tiny_model()
+    network = GroundingNetwork(model)
+    sizes = [(64, 96), (64, 96), (96, 64), (64, 96)]
+    for height, width in sizes:
+        pixels = torch.zeros(1, 3, height, width)
+        seen, alone = network.image(pixels), GroundingNetwork(model).image(pixels)
+        assert torch.equal(seen.position, alone.position)
+        assert seen.position.shape == (1, seen.cells.shape[1], model.config.d_model)
+
+
+@torch.no_grad()
 def test_cells_fed_in_parts_come_out_whole() -> None:
     model: Any = tiny_model()
     layer = model.model.encoder.layers[0].deformable_layer
