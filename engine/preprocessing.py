@@ -100,7 +100,7 @@ class Preprocessing:
                 std=_three(settings.get("image_std", _IMAGENET_STD)),
                 multiple_of=int(settings.get("ensure_multiple_of", cls.multiple_of)),
             )
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, OverflowError, AttributeError) as error:
             raise CheckpointRefused(f"{folder / FILE_NAME} cannot be understood: {error}. Correct it.") from error
 
     def to_json(self) -> dict[str, Any]:

@@ -129,6 +129,8 @@ def test_a_folder_without_settings_has_the_defaults(tmp_path: Path) -> None:
         '{"image_std": "ab"}',
         '{"ensure_multiple_of": 0}',
         '{"ensure_multiple_of": []}',
+        '{"ensure_multiple_of": 1e999}',
+        '{"size": {"longest_edge": 1e999}}',
     ],
 )
 def test_broken_settings_are_refused_in_one_line(tmp_path: Path, text: str) -> None:
