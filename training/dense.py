@@ -94,7 +94,7 @@ def middle_cells(
     """
     images, most = targets.boxes.shape[:2]
     device = targets.boxes.device
-    real = torch.arange(most, device=device) < torch.tensor(targets.counts, device=device)[:, None]  # (B, N)
+    real = targets.real
     smallest = torch.full((images, grid.centres.shape[1]), torch.inf, device=device)  # (B, S)
     owner = torch.zeros_like(smallest, dtype=torch.long)
     for start in range(0, most, _TOGETHER):

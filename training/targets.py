@@ -64,6 +64,12 @@ class PaddedTargets:
         """Labelled boxes in the batch, at least 1 so that it can divide a loss."""
         return max(sum(self.counts), 1)
 
+    @property
+    def real(self) -> Tensor:
+        """(B, N) bool, the rows that are no padding."""
+        device = self.boxes.device
+        return torch.arange(self.boxes.shape[1], device=device) < torch.tensor(self.counts, device=device)[:, None]
+
 
 def pad_targets(targets: Sequence[Targets], text_mask: Tensor) -> PaddedTargets:
     """Stack the targets of a batch; a positive map narrower than the batch's T tokens is padded.

@@ -39,7 +39,7 @@ def naming_losses(
         positive = targets.positive_map[found.image, found.target]
         quality = _quality(boxes, targets, found, config)
         right = _cross_entropy(logits[found.image, found.query], positive, names, quality) / targets.total
-        total = total + right + _none(logits[_on_things(boxes, padded, targets.boxes)], names)
+        total = total + right + _none(logits[_on_things(boxes, padded, targets)], names)
     return total
 
 
@@ -149,12 +149,13 @@ def _scores(logits: Tensor, names: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _on_things(boxes: Tensor, unnamed: Tensor, named: Tensor) -> Tensor:
+def _on_things(boxes: Tensor, unnamed: Tensor, named: PaddedTargets) -> Tensor:
     """(B, Q) bool, the queries whose boxes lie on an unnamed thing and on no named one."""
-    on_unnamed, on_named = (
-        (giou(boxes[:, :, None], things[:, None])[1] > _ON).any(-1)
-        if things.shape[1]
-        else torch.zeros(boxes.shape[:2], dtype=torch.bool, device=boxes.device)
-        for things in (unnamed, named)
-    )
+    on_unnamed = _lies_on(boxes, unnamed).any(-1)
+    on_named = (_lies_on(boxes, named.boxes) & named.real[:, None]).any(-1)
     return on_unnamed & ~on_named
+
+
+def _lies_on(boxes: Tensor, things: Tensor) -> Tensor:
+    """(B, Q, N) bool of (B, Q, 4) and (B, N, 4) cxcywh."""
+    return giou(boxes[:, :, None], things[:, None])[1] > _ON

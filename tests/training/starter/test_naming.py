@@ -76,6 +76,17 @@ def test_a_query_on_a_thing_that_nobody_named_says_no_name() -> None:
     assert nothing_loss([0, 9.0, 0, 0, 0, 0, 0], there) > 10
 
 
+def test_a_picture_with_fewer_things_than_others_has_none_in_its_middle() -> None:
+    """The second picture shows one large thing, which nobody named; rows that pad its targets are no thing."""
+    boxes = torch.tensor([[[0.5, 0.5, 0.2, 0.2]], [[0.5, 0.5, 0.6, 0.5]]])
+    scores = torch.tensor([[[0.0, 0, 0, 20, 20, 0, 0]], [[0, 9.0, 0, 0, 0, 0, 0]]])
+    layers = LayerOutputs([scores], [boxes], scores, boxes)
+    told = [Targets(boxes[0], NAMES[1:]), Targets(torch.zeros(0, 4), torch.zeros(0, 7, dtype=torch.bool))]
+    targets = pad_targets(told, torch.ones(2, 7, dtype=torch.bool))
+    loss = naming_losses(layers, targets, [torch.zeros(0, 4), boxes[1]], NAMES, CriterionConfig())
+    assert loss.item() > 10
+
+
 def test_a_query_on_nothing_or_on_a_named_thing_may_say_what_it_likes() -> None:
     assert nothing_loss([0, 9.0, 0, 0, 0, 0, 0], [0.8, 0.8, 0.1, 0.1]) < 0.01
     assert loss_of([0, 0, 0, 9.0, 9.0, 0, 0], [[0.5, 0.5, 0.2, 0.2]]) < 0.01
