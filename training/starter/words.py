@@ -24,7 +24,7 @@ JOINERS = words(
 
 # What a scene may show under a narrower name: prompts never call these absent.
 GENERAL = words(
-    "animal bird fruit vegetable food vehicle plant tree flower ball clock face head candle bag box toy sign"
+    "animal bird birds fruit vegetable food vehicle plant tree flower ball clock face head candle bag box toy sign"
 )
 
 # Things of which the scenes show few. `absent_words` are those they do not show.

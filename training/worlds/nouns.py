@@ -70,8 +70,9 @@ def counted(description: Description, count: int) -> str:
 
 
 def with_article(words: str) -> str:
-    """The words behind "a" or "an"."""
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+    """The words behind "a" or "an", as they are spoken."""
+    vowel = words.startswith(("a", "e", "i", "o", "u", "hour")) and not words.startswith(("one ", "uni"))
+    return f"{'an' if vowel else 'a'} {words}"
 
 
 def plural(noun: str) -> str:

@@ -11,10 +11,18 @@ from tokenizers import Tokenizer
 
 from annotations.captions import CaptionText
 from tests.training.worlds.font import needs_font
-from training.worlds import captioned_scene, numbered_relation_scene
+from training.worlds import captioned_scene, concepts, numbered_relation_scene
 from training.worlds.concepts import CONCEPTS, THINGS
 from training.worlds.held_out import is_unseen, unseen_things
-from training.worlds.nouns import NUMBERS, TOLD_CONCEPTS, TOLD_SHAPES, Description, description_of, plural
+from training.worlds.nouns import (
+    NUMBERS,
+    TOLD_CONCEPTS,
+    TOLD_SHAPES,
+    Description,
+    description_of,
+    plural,
+    with_article,
+)
 from training.worlds.places import Thing, of_size, outermost, stands
 from training.worlds.relations import TextRules, scene_texts, things_of
 
@@ -271,3 +279,22 @@ def test_nothing_held_out_is_shown_or_said() -> None:
         assert not any(is_unseen(label) for label in captioned.scene.labels.tolist())
         for text in captioned.captions:
             assert not [name for name in held_out if re.search(rf"\b{name}\b", text.text)], text.text
+
+
+def test_no_noun_that_is_told_is_the_kind_of_other_things() -> None:
+    """A black bird is a bird, and so is an owl: "the bird" would be said to mean one of them only."""
+    _, *rows = (Path(concepts.__file__).with_name("concepts.tsv")).read_text(encoding="utf-8").splitlines()
+    kinds = {row.split("\t")[6] for row in rows}
+    assert {"bird", "insect"} <= kinds
+    assert kinds.isdisjoint(CONCEPTS[index].noun for index in TOLD_CONCEPTS)
+
+
+def test_articles_are_those_that_are_spoken() -> None:
+    said = {noun: with_article(noun) for noun in ("onion", "unicorn", "hourglass", "house", "one piece swimsuit")}
+    assert said == {
+        "onion": "an onion",
+        "unicorn": "a unicorn",
+        "hourglass": "an hourglass",
+        "house": "a house",
+        "one piece swimsuit": "a one piece swimsuit",
+    }
