@@ -74,10 +74,9 @@ def by_name(seed: int, count: int) -> Iterator[Question]:
 
 def by_unseen_synonym(seed: int, count: int) -> Iterator[Question]:
     """As `by_name`, of some concepts drawn by the seed, each called by the synonym that training never says."""
-    compositions = {thing.name for thing in THINGS}  # "yellow pencil" is no synonym: pencils come in many colours
-    renamed = [index for index, concept in enumerate(CONCEPTS) if concept.unseen and concept.unseen not in compositions]
+    renamed = [index for index, concept in enumerate(CONCEPTS) if concept.unseen and concept.unseen not in _said()]
     drawn = sorted(_rng(seed, 2, 0).permutation(renamed)[:_RENAMED].tolist())
-    return _concept_questions(seed, 9, count, drawn, lambda concept: CONCEPTS[concept].unseen)
+    return _concept_questions(seed, 14, count, drawn, lambda concept: CONCEPTS[concept].unseen)
 
 
 def by_name_of_large_things(seed: int, count: int) -> Iterator[Question]:
@@ -265,6 +264,13 @@ def _place(names: Sequence[Description], thing: Description) -> int:
 
 def _is_held_out(said: Description) -> bool:
     return is_unseen_composition(said.noun, said.colour, said.texture)
+
+
+@cache
+def _said() -> frozenset[str]:
+    """Colours and nouns of all things: sentences say "red tomato", and "yellow pencil" means one of many colours."""
+    told = (description_of(thing).singular for thing in range(len(THINGS)))
+    return frozenset(told) | {thing.name for thing in THINGS}
 
 
 @cache

@@ -35,7 +35,6 @@ from numpy.typing import NDArray
 from common.boxes import iou
 from engine.checkpoints import STARTER, load_grounding_detector
 from engine.detector import Caption, Detector
-from engine.errors import WeightsMissing
 from engine.hub import find_folder
 from engine.ontology import Ontology
 from engine.segmenters.loading import load_segmenter
@@ -73,7 +72,7 @@ class StarterBenchmark:
         seed: of scenes and prompts.
         images: scenes with prompts by name; the other parts have a share of so many.
         threshold: from which score on a box is shown to a person who has set none.
-        segmenter: what is told the boxes, as `load_segmenter` knows it; without its weights "mask_iou" is None.
+        segmenter: what is told the boxes, as `load_segmenter` knows it.
     """
 
     detector: str | Path = "starter"
@@ -100,13 +99,14 @@ def run(benchmark: StarterBenchmark, progress: Progress) -> dict[str, Any]:
     """The document of `bench starter --json`.
 
     Raises:
-        WeightsMissing, CheckpointRefused: the detector can't be loaded.
+        WeightsMissing, CheckpointRefused: the detector or the segmenter can't be loaded.
         FontMissing: scenes can't be drawn.
     """
     folder = STARTER if benchmark.detector == "starter" else find_folder(benchmark.detector)
-    detector = load_grounding_detector(benchmark.detector)
+    detector, segmenter = load_grounding_detector(benchmark.detector), load_segmenter(benchmark.segmenter)
     document = measure(detector, benchmark, progress)
-    document["mask_iou"] = _mask_iou(benchmark)
+    overlap = mask_iou(segmenter, questions.STREAM + benchmark.seed, benchmark.share(_MASKED))
+    document["mask_iou"] = _rounded(overlap)
     weights = sorted(folder.glob("*.safetensors"))
     document["parameters"] = sum(parameter.numel() for parameter in detector.model.parameters())
     document["bytes"] = sum(path.stat().st_size for path in weights)
@@ -284,14 +284,6 @@ def _seconds(detector: Detector, seed: int, benchmark: StarterBenchmark, work: _
         times.append(time.perf_counter() - started)
         work.done()
     return statistics.median(times[_WARM_UP:])
-
-
-def _mask_iou(benchmark: StarterBenchmark) -> float | None:
-    try:
-        segmenter = load_segmenter(benchmark.segmenter)
-    except WeightsMissing:
-        return None
-    return round(mask_iou(segmenter, questions.STREAM + benchmark.seed, benchmark.share(_MASKED)), 4)
 
 
 def _compositions(found: Evaluation, seed: int) -> dict[str, float | None]:
