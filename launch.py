@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app import environment
+from common.arguments import fraction, natural, port, positive
 
 ROOT = Path(__file__).resolve().parent
 FAILED = 1  # 0: done; argparse itself exits with 2 on wrong usage
@@ -192,7 +193,7 @@ def _json(sub: argparse.ArgumentParser) -> None:
 
 def _tiles(sub: argparse.ArgumentParser) -> None:
     what = "find small things on large pictures, in tiles with a side of PX (the longest the detector reads)"
-    sub.add_argument("--tiles", type=_positive, nargs="?", const=0, metavar="PX", help=what)
+    sub.add_argument("--tiles", type=positive, nargs="?", const=0, metavar="PX", help=what)
 
 
 def _dataset(sub: argparse.ArgumentParser) -> None:
@@ -201,7 +202,7 @@ def _dataset(sub: argparse.ArgumentParser) -> None:
 
 def _serve_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--host", default="127.0.0.1")
-    sub.add_argument("--port", type=_port, default=7860)
+    sub.add_argument("--port", type=port, default=7860)
     sub.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     sub.add_argument("--auth", metavar="USER:PASSWORD", help="ask for these on every request")
 
@@ -210,7 +211,7 @@ def _detect_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     sub.add_argument("--prompt", required=True, help='such as "cat. remote control."')
     sub.add_argument("--task", choices=("detect", "ground", "refer"), default="detect")
-    sub.add_argument("--threshold", type=_fraction, default=0.3)
+    sub.add_argument("--threshold", type=fraction, default=0.3)
     sub.add_argument("--masks", action="store_true", help="a mask for each box")
     sub.add_argument("--output", type=Path, metavar="DIR", help="write pictures with the boxes drawn in")
 
@@ -231,7 +232,7 @@ def _label_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--task", choices=("detect", "ground", "refer"), default="detect", help="how the prompt is read")
     sub.add_argument("--masks", action="store_true")
     sub.add_argument(
-        "--batch", type=_positive, metavar="N", help="images looked at together: 1 on a CPU, 8 on a GPU if not given"
+        "--batch", type=positive, metavar="N", help="images looked at together: 1 on a CPU, 8 on a GPU if not given"
     )
     sub.add_argument(
         "--consensus", metavar="NAME", help="a second detector: what one of the two alone sees is marked for review"
@@ -241,12 +242,12 @@ def _label_options(sub: argparse.ArgumentParser) -> None:
 
 
 def _accept_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--threshold", type=_fraction, default=0.5)
+    sub.add_argument("--threshold", type=fraction, default=0.5)
 
 
 def _settings(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--mode", choices=("vocabulary", "closed", "open"), default=None)
-    sub.add_argument("--steps", type=_positive, metavar="N")
+    sub.add_argument("--steps", type=positive, metavar="N")
     sub.add_argument("--config", type=Path, metavar="FILE.yaml")
     sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
 
@@ -260,7 +261,7 @@ def _train_options(sub: argparse.ArgumentParser) -> None:
 
 def _preview_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new folder")
-    sub.add_argument("--count", type=_positive, default=12, metavar="N", help="of samples (12)")
+    sub.add_argument("--count", type=positive, default=12, metavar="N", help="of samples (12)")
 
 
 def _evaluate_options(sub: argparse.ArgumentParser) -> None:
@@ -268,7 +269,7 @@ def _evaluate_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--split", choices=("train", "val", "test"))
     sub.add_argument("--task", choices=("detect", "ground", "refer"), default="detect")
     what = "of the confusion matrix (the suggested ones), or of an answer that may be empty (0.7)"
-    sub.add_argument("--threshold", type=_fraction, help=what)
+    sub.add_argument("--threshold", type=fraction, help=what)
     sub.add_argument("--output", type=Path, metavar="DIR", help="write a report with curves and pictures")
     layouts = ("coco", "lvis", "odinw", "flickr", "refcoco", "grefcoco", "d3")
     sub.add_argument("--layout", choices=layouts, help="measure on a public benchmark's files, without importing them")
@@ -293,8 +294,8 @@ def _models_options(sub: argparse.ArgumentParser) -> None:
 
 def _scenes_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--output", type=Path, required=True, metavar="DIR")
-    sub.add_argument("--images", type=_positive, default=192, metavar="N")
-    sub.add_argument("--seed", type=int, default=7, help="the starter has learned from others (7)")
+    sub.add_argument("--images", type=positive, default=192, metavar="N")
+    sub.add_argument("--seed", type=natural, default=7, help="the starter has learned from others (7)")
     sub.add_argument("--captions", action="store_true", help="with captions and referring expressions, as ODVG")
 
 
@@ -302,16 +303,16 @@ def _bench_options(sub: argparse.ArgumentParser) -> None:
     names = ("training", "ablations", "starter", "starter-tuning", "engine", "tiles", "vocabulary", "precision")
     sub.add_argument("name", nargs="?", choices=names, default="training", metavar="NAME", help=" or ".join(names))
     sub.add_argument(
-        "--steps", type=_positive, metavar="N", help="of each detector that learns (200; starter-tuning: as train)"
+        "--steps", type=positive, metavar="N", help="of each detector that learns (200; starter-tuning: as train)"
     )
-    sub.add_argument("--seed", type=_natural, default=0, help="of data, batches, noise and scenes (0)")
+    sub.add_argument("--seed", type=natural, default=0, help="of data, batches, noise and scenes (0)")
     sub.add_argument(
         "--side", type=int, default=800, metavar="PX", help="picture to measure memory with; 0: do not (800)"
     )
     sub.add_argument(
         "--data", type=Path, default=ROOT.parent / "shared" / "data", metavar="DIR", help="holds bccd/ and raccoon/"
     )
-    sub.add_argument("--seeds", type=_positive, default=3, metavar="N", help="ablations: runs of each variant (3)")
+    sub.add_argument("--seeds", type=positive, default=3, metavar="N", help="ablations: runs of each variant (3)")
     sub.add_argument(
         "--output",
         type=Path,
@@ -320,7 +321,7 @@ def _bench_options(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument(
         "--images",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="scenes: of starter and precision (1200), of each kind of tiles (12), of vocabulary (100)",
     )
@@ -331,36 +332,10 @@ def _bench_options(sub: argparse.ArgumentParser) -> None:
         help="of starter, starter-tuning, tiles, vocabulary and precision: what is measured (starter)",
     )
     sub.add_argument("--segmenter", default="starter", metavar="NAME", help="starter: what draws the masks (starter)")
-    sub.add_argument("--repeats", type=_positive, default=3, metavar="N", help="engine: of each time (3)")
+    sub.add_argument("--repeats", type=positive, default=3, metavar="N", help="engine: of each time (3)")
     sub.add_argument(
-        "--threshold", type=_fraction, help="starter: from which score on a box counts as shown (the page's)"
+        "--threshold", type=fraction, help="starter: from which score on a box counts as shown (the page's)"
     )
-
-
-def _port(text: str) -> int:
-    return int(_within(text, int, 0, 65535))
-
-
-def _positive(text: str) -> int:
-    return int(_within(text, int, 1, 10**9))
-
-
-def _natural(text: str) -> int:
-    return int(_within(text, int, 0, 2**32 - 1))
-
-
-def _fraction(text: str) -> float:
-    return _within(text, float, 0, 1)
-
-
-def _within(text: str, kind: Callable[[str], float], low: float, high: float) -> float:
-    try:
-        value = kind(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of that kind") from None
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"{text} is not between {low:,} and {high:,}")
-    return value
 
 
 if __name__ == "__main__":

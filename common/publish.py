@@ -57,6 +57,30 @@ def published_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+@contextmanager
+def published_files(folder: Path) -> Iterator[Path]:
+    """Write files aside; when the block ends well they are synced and take their names in `folder`, one by one.
+
+    Until then, and after any error, what stands in `folder` is as it was; files of other names stay in any case.
+
+    Yields:
+        An empty folder beside `folder`, to be filled with files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield aside
+        files = sorted(aside.iterdir())
+        for file in files:
+            file.chmod(0o644)
+            sync(file)
+        for file in files:
+            file.replace(folder / file.name)
+        sync(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def sync(path: Path) -> None:
     """Force a file's bytes, or a folder's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from common.publish import published_file, published_folder
+from common.publish import published_file, published_files, published_folder
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
@@ -41,3 +41,24 @@ def test_a_failed_folder_leaves_nothing(tmp_path: Path) -> None:
         (aside / "a").write_text("a")
         raise ValueError("no")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_take_their_names_beside_others(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    for name in ("config.json", "notes.txt"):
+        (tmp_path / "weights" / name).write_text("old")
+    with published_files(tmp_path / "weights") as aside:
+        (aside / "config.json").write_text("new")
+        (aside / "model").write_text("new")
+        assert {file.read_text() for file in (tmp_path / "weights").iterdir()} == {"old"}
+    found = {file.name: file.read_text() for file in (tmp_path / "weights").iterdir()}
+    assert found == {"config.json": "new", "model": "new", "notes.txt": "old"}
+    assert list(tmp_path.iterdir()) == [tmp_path / "weights"]
+
+
+def test_an_error_leaves_all_files_as_they_were(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("old")
+    with pytest.raises(OSError, match="full"), published_files(tmp_path) as aside:
+        (aside / "config.json").write_text("new")
+        raise OSError("full")
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]

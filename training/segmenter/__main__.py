@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from common.arguments import positive
+from common.publish import published_files
 from engine.errors import EngineError
 from training.errors import TrainingError
 from training.heap import keep_freed_memory
@@ -26,7 +28,7 @@ from training.segmenter.course import (
 from training.segmenter.export import export
 from training.segmenter.model import enlarge
 from training.segmenter.places import learn_places
-from training.worlds.sprites import FontMissing
+from training.worlds.sprites import FontMissing, find_font
 
 _PLACES_STEPS = 800
 _PRINT_EVERY = 50  # steps
@@ -36,10 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train, or go on where `WORK` was left; 0 when done, 1 after a line on stderr that says what stands in the way."""
     parser = argparse.ArgumentParser(prog="python -m training.segmenter", description=__doc__)
     parser.add_argument("work", type=Path, help="folder for states; a training found in it is taken up")
-    parser.add_argument("--coarse-steps", type=int, default=COARSE.steps)
-    parser.add_argument("--fine-steps", type=int, default=FINE.steps)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--save-every", type=int, default=100, help="steps")
+    parser.add_argument("--coarse-steps", type=positive, default=COARSE.steps)
+    parser.add_argument("--fine-steps", type=positive, default=FINE.steps)
+    parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument("--save-every", type=positive, default=100, help="steps")
     parser.add_argument("--export", type=Path, help="only write the newest weights as a checkpoint into this folder")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
@@ -49,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.export:
             _export(options.work, fine, options.export)
         else:
+            find_font()  # a process that renders ahead would say it in many lines
             _train(options.work, coarse, fine, options.save_every)
     except (EngineError, FontMissing, OSError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -107,9 +110,8 @@ def _export(work: Path, config: CourseConfig, folder: Path) -> None:
             f"{_file(work, config)} is not there. Train with `python -m training.segmenter {work}`."
         )
     state = _taken_up(work, config)
-    folder.mkdir(parents=True, exist_ok=True)
-    with state.average.applied():
-        export(state.model, folder)
+    with published_files(folder) as aside, state.average.applied():
+        export(state.model, aside)
 
 
 def _file(work: Path, config: CourseConfig) -> Path:

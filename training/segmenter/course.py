@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from training.ema import AveragedWeights
-from training.errors import TrainingDiverged
+from training.errors import StateRefused, TrainingDiverged
 from training.segmenter.batches import Asked, MaskBatch, MaskBatches, MaskBatchRules, load
 from training.segmenter.edges import EdgeHead, edge_loss
 from training.segmenter.loss import MaskLossWeights, mask_losses
@@ -142,15 +142,23 @@ def load_state(state: CourseState, path: Path) -> None:
     """Put a saved course into a fresh one of the same size, in place; it may have another number of steps to go.
 
     Raises:
-        StateRefused: the file is broken, or another training's.
+        StateRefused: the file is broken, another training's, or holds more steps than are wanted.
     """
     content = read_state_file(path, _KEYS)
-    state.model.load_state_dict(content["model"])
-    state.head.load_state_dict(content["head"])
-    for name, value in state.average.values.items():
-        value.copy_(content["average"][name])
-    for optimizer, values in zip(state.optimizers, content["optimizers"], strict=True):
-        optimizer.load_state_dict(values)
+    if content["step"] > state.config.steps:
+        raise StateRefused(
+            f"{path} is at step {content['step']}, and {state.config.steps} are wanted. Ask for more steps."
+        )
+    try:
+        state.model.load_state_dict(content["model"])
+        state.head.load_state_dict(content["head"])
+        for name, value in state.average.values.items():
+            value.copy_(content["average"][name])
+        for optimizer, values in zip(state.optimizers, content["optimizers"], strict=True):
+            optimizer.load_state_dict(values)
+    except (KeyError, RuntimeError, ValueError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise StateRefused(f"{path} holds a training with other settings: {line}") from error
     state.step = content["step"]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from common.arguments import natural, positive
 from common.boxes import Boxes
 from common.images import read_image
 from engine.segmenters.base import Masks, Segmenter
@@ -106,8 +107,14 @@ def photos(folder: Path, every: int = 1) -> Iterator[Labelled]:
 
     Args:
         every: only each so many-th.
+
+    Raises:
+        FileNotFoundError: there are no outlines.
     """
-    for labels in sorted((folder / _OUTLINES).glob("*.txt"))[::every]:
+    outlines = sorted((folder / _OUTLINES).glob("*.txt"))
+    if not outlines:
+        raise FileNotFoundError(f"No outlines at {str(folder / _OUTLINES)!r}. Name the folder of COCO128.")
+    for labels in outlines[::every]:
         image = read_image(folder / _PHOTOS / f"{labels.stem}.jpg")
         lines = labels.read_text(encoding="utf-8").splitlines()
         masks = [_filled(line, image.shape[0], image.shape[1]) for line in lines if line.strip()]
@@ -146,12 +153,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print a line for each segmenter; 0 when done, 1 after a line on stderr that says what stands in the way."""
     parser = argparse.ArgumentParser(prog="python -m training.segmenter.measure", description=__doc__)
     parser.add_argument("segmenters", nargs="*", default=["grabcut", "starter"], help="names, .pth files or folders")
-    parser.add_argument("--scenes", type=int, default=96, help="held-out scenes")
-    parser.add_argument("--seed", type=int, default=HELD_OUT_SEED)
+    parser.add_argument("--scenes", type=natural, default=96, help="held-out scenes")
+    parser.add_argument("--seed", type=natural, default=HELD_OUT_SEED)
     parser.add_argument("--photos", type=Path, help="folder of COCO128, measured as well")
-    parser.add_argument("--every", type=int, default=1, help="only each so many-th photo")
+    parser.add_argument("--every", type=positive, default=1, help="only each so many-th photo")
     parser.add_argument("--clicks", action="store_true", help="also one click on each thing, without a box")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=positive, default=2)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from common.arguments import positive
 from common.boxes import iou
+from common.publish import published_file
 from engine.checkpoints import load_detector
 from engine.detector import Detector
 from engine.errors import EngineError
@@ -73,14 +75,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the table; 0 when done, 1 after a line on stderr that says what stands in the way."""
     parser = argparse.ArgumentParser(prog="python -m training.starter.confusion", description=__doc__)
     parser.add_argument("--detector", default="starter", help="starter or a checkpoint folder")
-    parser.add_argument("--scenes", type=int, default=600)
+    parser.add_argument("--scenes", type=positive, default=600)
     options = parser.parse_args(arguments)
     try:
         table = table_of(measured(load_detector(options.detector), options.scenes))
     except (EngineError, FontMissing) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    TABLE.write_text(table, encoding="utf-8")
+    with published_file(TABLE) as aside:
+        aside.write_text(table, encoding="utf-8")
     return 0
 
 

@@ -23,7 +23,7 @@ def export(
 
     Args:
         model: as `build_starter` made it; it is left as it is.
-        folder: an existing folder, taken as temporary by the caller.
+        folder: an existing folder.
     """
     frozen = copy.deepcopy(model).eval()
     freeze_batch_norm(frozen)

@@ -32,7 +32,10 @@ def best_threshold(detector: Detector) -> float:
 
 @torch.no_grad()
 def move_scores(model: Any, source: float, target: float) -> None:
-    """Shift the last layer's logits, in place, so that what scored `source` scores `target`; no order changes."""
+    """Shift the last layer's logits, in place, so that a token of `source` scores `target`.
+
+    So do names of one token; one of several, whose score is the mean of theirs, only where they score alike.
+    """
     model.class_embed[-1].bias += _logit(target) - _logit(source)
 
 

@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from annotations.captions import CaptionText
+from common.arguments import positive
+from common.publish import published_file, published_files
 from training.worlds.concepts import THINGS
 from training.worlds.expressions import expressions
 from training.worlds.relations import things_of
@@ -165,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.worlds.examples", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--choose", metavar="DETECTOR", help="look for scenes that this detector answers right")
-    parser.add_argument("--tries", type=int, default=TRIES, help=f"scenes to look at for each example ({TRIES})")
+    parser.add_argument("--tries", type=positive, default=TRIES, help=f"scenes to look at for each example ({TRIES})")
     chosen = parser.parse_args(arguments)
     if not chosen.choose:
         write_examples(chosen.folder)
@@ -187,20 +189,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(folder: Path, seeds: dict[str, int]) -> None:
-    scenes = folder / "scenes"
-    scenes.mkdir(parents=True, exist_ok=True)
+    rows, scenes = [], folder / "scenes"
+    with published_files(scenes) as aside:
+        for example in EXAMPLES:
+            scene = example_scene(example, seeds[example.name])
+            answers = right_answers(example, scene)
+            if answers is None:
+                seed = seeds[example.name]
+                raise ValueError(f"Seed {seed} of {example.name!r} has no right answer now: use --choose.")
+            (aside / f"{example.name}.jpg").write_bytes(_packed(scene))
+            rows.append(_row(example, seeds[example.name], answers))
+    with published_file(folder / "examples.json") as file:
+        file.write_text(json.dumps({"images": rows}, indent=2) + "\n", encoding="utf-8")
     for old in scenes.glob("*.jpg"):
-        old.unlink()
-    rows = []
-    for example in EXAMPLES:
-        scene = example_scene(example, seeds[example.name])
-        answers = right_answers(example, scene)
-        if answers is None:
-            raise ValueError(f"Seed {seeds[example.name]} of {example.name!r} has no right answer now: use --choose.")
-        (scenes / f"{example.name}.jpg").write_bytes(_packed(scene))
-        rows.append(_row(example, seeds[example.name], answers))
-    content = json.dumps({"images": rows}, indent=2) + "\n"
-    (folder / "examples.json").write_text(content, encoding="utf-8")
+        if old.stem not in seeds:
+            old.unlink()
 
 
 def _row(example: Example, seed: int, answers: Sequence[Answer]) -> dict[str, Any]:

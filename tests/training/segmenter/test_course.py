@@ -9,6 +9,7 @@ import torch
 
 from tests.training.segmenter.tiny import TINY, tiny_rules
 from tests.training.worlds.font import needs_font
+from training.errors import StateRefused
 from training.segmenter.__main__ import main
 from training.segmenter.course import CourseConfig, CourseState, begin, load_state, run, save_state
 from training.segmenter.edges import edge_loss
@@ -52,6 +53,18 @@ def test_a_course_taken_up_again_goes_on_as_if_it_had_not_stopped(tmp_path: Path
         torch.testing.assert_close(again.model.state_dict()[name], value, rtol=0, atol=0)
     for name, value in whole.average.values.items():
         torch.testing.assert_close(again.average.values[name], value, rtol=0, atol=0)
+
+
+def test_a_state_of_more_steps_or_of_another_size_is_refused(tmp_path: Path) -> None:
+    state = begin(config(3))
+    state.step = 3
+    save_state(state, tmp_path / "tiny.pt")
+    with pytest.raises(StateRefused, match="at step 3, and 2 are wanted"):
+        load_state(begin(config(2)), tmp_path / "tiny.pt")
+    other = begin(replace(config(3), batches=replace(tiny_rules(), size=replace(TINY, layers=TINY.layers + 1))))
+    with pytest.raises(StateRefused, match="other settings") as refused:
+        load_state(other, tmp_path / "tiny.pt")
+    assert "\n" not in str(refused.value)
 
 
 def test_a_larger_segmenter_takes_over_what_a_smaller_one_knows() -> None:

@@ -70,6 +70,11 @@ def test_an_unknown_segmenter_is_one_line(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().err.startswith("error: ")
 
 
+def test_a_folder_without_outlines_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grabcut", "--scenes", "0", "--photos", str(tmp_path), "--threads", "1", "--json"]) == 1
+    assert "No outlines at" in capsys.readouterr().err
+
+
 def extent(mask: Masks) -> list[float]:
     rows, columns = np.nonzero(mask)
     return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
