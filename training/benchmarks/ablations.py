@@ -1,6 +1,5 @@
 """What each part of the training is worth: the same run without it, several seeds each."""
 
-import json
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 from annotations.database import Store
 from training.benchmarks.contenders import Contender, OwnLoss
 from training.benchmarks.race import Curve, race
+from training.benchmarks.rows import add_row, read_rows
 from training.benchmarks.tasks import Task, blood_cells, rendered_scenes
 from training.config import TrainConfig
 
@@ -50,14 +50,13 @@ def run(
         output: a file of JSON lines, one a run, written as each ends.
         data: folder that holds bccd/.
     """
-    done = _read(output)
+    done = read_rows(output)
     for seed in range(seeds):
         for name in tasks:
             wanted = [v for v in VARIANTS if (name, v, seed, steps) not in {_key(row) for row in done}]
             for row in _rows(name, wanted, seed, steps, every, data, say):
                 done.append(row)
-                with output.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
+                add_row(output, row)
     return done
 
 
@@ -106,12 +105,6 @@ def _task(name: str, folder: Path, data: Path, config: TrainConfig) -> Task:
         return rendered_scenes(folder, config)
     with Store.open(folder / "groundwork.db") as store:
         return blood_cells(store, data / "bccd", config)
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str, int, int]:

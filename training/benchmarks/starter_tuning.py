@@ -11,7 +11,6 @@ come without splits, a fifth is held out by the seed; four files that are copies
 """
 
 import hashlib
-import json
 import platform
 import tempfile
 from collections.abc import Callable, Mapping
@@ -31,6 +30,7 @@ from engine.grounding import GroundingDetector
 from engine.hub import find_folder
 from engine.pretrained import quiet_transformers
 from training.benchmarks.race import Curve
+from training.benchmarks.rows import add_row, read_rows
 from training.dataset import LabelledDataset, read_dataset, split_for_training
 from training.errors import TrainingError
 from training.job import TrainRequest, run_training
@@ -91,7 +91,7 @@ def run(benchmark: TuningBenchmark, say: Say) -> dict[str, Any]:
             raise DataMissing(
                 f"No photos at {str(benchmark.data / name)!r}. Say with --data which folder holds {name}/."
             )
-    done = _read(benchmark.output)
+    done = read_rows(benchmark.output) if benchmark.output else []
     document: dict[str, Any] = {}
     for name in benchmark.datasets:
         runs = {start: _row(benchmark, name, start, done, say) for start in ("starter", "random")}
@@ -141,8 +141,7 @@ def _row(benchmark: TuningBenchmark, name: str, start: Start, done: list[dict[st
             return row
     row = key | _taught(benchmark, name, start, say)
     if benchmark.output is not None:
-        with benchmark.output.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        add_row(benchmark.output, row)
     return row
 
 
@@ -217,9 +216,3 @@ class _Photo:
 def _photo(starter: GroundingDetector, image: LabelledImage) -> _Photo:
     pixels, _, _ = starter.preprocessing.resize_batch([read_indexed(Path(image.path), image.width, image.height)])
     return _Photo(pixels)
-
-
-def _read(output: Path | None) -> list[dict[str, Any]]:
-    if output is None or not output.exists():
-        return []
-    return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines() if line]
