@@ -76,12 +76,6 @@ def draw_cast(rng: Rng, names: int, rules: CastRules) -> Cast:
     return Cast(tuple(phrases), others, rivals)
 
 
-def described(names: Sequence[str]) -> list[Phrase]:
-    """Phrases of concepts by their names, in this order."""
-    by_name = {concept.name: concept for concept in CONCEPTS}
-    return [Phrase(name, _fitting(Description(by_name[name].noun, by_name[name].colour))) for name in names]
-
-
 def _concepts(rng: Rng, count: int, rules: CastRules) -> list[int]:
     """So many different concepts; some are followed by one or two that they are taken for."""
     chosen: dict[int, None] = {}

@@ -10,7 +10,7 @@ from transformers import MMGroundingDinoForObjectDetection
 
 from engine.network.grid import Grid
 from training.layer_outputs import LayerOutputs, layer_outputs
-from training.starter.casting import described
+from training.starter.casting import Phrase
 from training.starter.export import export
 from training.starter.forward import StarterForward
 from training.starter.model import build_starter, freeze_batch_norm, start_encoder_as_identity, starter_config
@@ -36,7 +36,7 @@ def starter() -> Any:
 
 
 def prompt() -> Tensor:
-    return PromptWriter(build_tokenizer()).write(described(NAMES)).input_ids[None]
+    return PromptWriter(build_tokenizer()).write([Phrase(name) for name in NAMES]).input_ids[None]
 
 
 def everywhere(input_ids: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import pytest
 
 from engine.ontology import Ontology
 from engine.prompts import pack
-from training.starter.casting import CastRules, described, draw_cast
+from training.starter.casting import CastRules, Phrase, draw_cast
 from training.starter.prompts import MAX_TOKENS, PromptRules, PromptWriter
 from training.starter.tokenizer import build_tokenizer
 from training.worlds import CONCEPTS, THINGS
@@ -15,7 +15,7 @@ from training.worlds.nouns import plural
 def test_a_written_prompt_equals_the_engines() -> None:
     tokenizer = build_tokenizer()
     names = ["dog", "red apple", "camera", "traffic light"]
-    written = PromptWriter(tokenizer).write(described(names))
+    written = PromptWriter(tokenizer).write([Phrase(name) for name in names])
     (packed,) = pack(Ontology.from_names(names), tokenizer)
     assert written.input_ids.tolist() == list(packed.prompt.input_ids)
     assert list(written.spans) == list(packed.prompt.spans)
@@ -37,7 +37,8 @@ def test_the_span_of_a_phrase_holds_its_words(sentence_share: float) -> None:
 def test_a_positive_map_marks_the_tokens_of_each_thing() -> None:
     names = [concept.name for concept in CONCEPTS]
     dog, apple = names.index("dog"), names.index("red apple")
-    prompt = PromptWriter(build_tokenizer()).write(described(["dog", "red apple"]))  # [CLS] dog . red apple . [SEP]
+    phrases = [Phrase("dog", (dog,)), Phrase("red apple", (apple,))]
+    prompt = PromptWriter(build_tokenizer()).write(phrases)  # [CLS] dog . red apple . [SEP]
     assert prompt.positive_map([apple, dog, apple]).int().tolist() == [
         [0, 0, 0, 1, 1, 0, 0],
         [0, 1, 0, 0, 0, 0, 0],
