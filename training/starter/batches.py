@@ -30,7 +30,8 @@ MULTIPLE_OF_PX = 32  # of both sides: the cells of all levels but the coarsest t
 _KINDS: tuple[Kind, ...] = ("name", "relation", "relation", "relation", "side", "side", "side", "size")
 _TEXTS = TextRules(captions=1, expressions=8, absent_share=0.15, kinds=_KINDS)
 _SIZES = 1  # marks the stream of sizes, which all processes share
-_LARGE = (0.4, 1.0)  # sides of large things, parts of the picture's shorter side
+_LARGE = (0.4, 1.4)  # sides of large things, parts of the picture's shorter side
+_LARGE_CUT_SHARE = 0.5  # of them that may reach over the edge, as on photos
 _NATURAL_SHARE = 0.85  # of the things drawn from many: concepts in their own colours
 
 
@@ -139,7 +140,9 @@ class SceneBatches(Dataset[SceneBatch]):
         fewest, most = self.rules.objects if len(kinds) > 2 else (1, 6)
         rules = replace(self.rules.scene, min_objects=fewest, max_objects=most)
         if rng.random() < self.rules.large_share:
-            rules = replace(rules, min_objects=1, max_objects=2, smallest=_LARGE[0], largest=_LARGE[1])
+            smallest, largest = _LARGE
+            rules = replace(rules, min_objects=1, max_objects=2, smallest=smallest, largest=largest)
+            rules = replace(rules, cut_share=_LARGE_CUT_SHARE)
         return render_scene(rng, size_hw, kinds, rules)
 
     def _told(self, rng: Rng, size_hw: tuple[int, int]) -> SceneBatch:

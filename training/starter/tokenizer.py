@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from transformers import BertTokenizer
 
-from training.starter.words import GENERAL, JOINERS, LOOKS, absent_words
+from training.starter.words import GENERAL, JOINERS, LOOKS, everyday_words
 from training.worlds.concepts import CONCEPTS, SHAPES
 from training.worlds.nouns import TOLD_CONCEPTS, plural
 
@@ -27,7 +27,7 @@ def known_words() -> list[str]:
     names = [name for concept in CONCEPTS for name in (concept.name, *concept.synonyms)]
     names += [plural(noun) for noun in (*SHAPES, *(CONCEPTS[index].noun for index in TOLD_CONCEPTS))]
     words = {word for name in names for word in name.split()}
-    words.update(SHAPES, LOOKS, JOINERS, GENERAL, absent_words())
+    words.update(SHAPES, LOOKS, JOINERS, GENERAL, everyday_words())
     return sorted(word for word in words if len(word) > 1)
 
 

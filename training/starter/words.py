@@ -2,7 +2,8 @@
 
 from functools import cache
 
-from training.worlds.concepts import CONCEPTS, Concept
+from training.worlds.concepts import CONCEPTS, UNTAUGHT, Concept
+from training.worlds.nouns import plural
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -27,7 +28,7 @@ GENERAL = words(
     "animal bird birds fruit vegetable food vehicle plant tree flower ball clock face head candle bag box toy sign"
 )
 
-# Things of which the scenes show few. `absent_words` are those they do not show.
+# Things of which the scenes show few. `everyday_words` are those they do not show.
 _EVERYDAY = words(
     "person man woman child boy girl baby hand arm leg foot eye nose ear hair finger tooth "
     "shirt jacket coat dress skirt trousers shoe boot hat cap glove scarf belt tie sock glasses helmet backpack "
@@ -62,10 +63,17 @@ SPELLED = words(
 
 
 @cache
-def absent_words() -> tuple[str, ...]:
-    """Everyday words that are no part of any concept's names; prompts name them as absent."""
+def everyday_words() -> tuple[str, ...]:
+    """Words that are no part of any concept's names."""
     known = {word for concept in CONCEPTS for name in names_of(concept) for word in name.split()}
     return tuple(word for word in dict.fromkeys(_EVERYDAY) if word not in known and f"{word}s" not in known)
+
+
+@cache
+def absent_words() -> tuple[str, ...]:
+    """Everyday words that prompts name as absent: not what scenes show, nor what a taught starter is tried on."""
+    nouns = {concept.noun for concept in (*CONCEPTS, *UNTAUGHT)}
+    return tuple(word for word in everyday_words() if nouns.isdisjoint((word, plural(word))))
 
 
 def names_of(concept: Concept) -> tuple[str, ...]:

@@ -22,10 +22,11 @@ class Layout:
     def find(self, rng: Rng, size: tuple[int, int]) -> tuple[int, int] | None:
         """Left upper corner of a place for a box of this width and height, which is taken from now on.
 
-        None where there is no room, or the box is too large or empty.
+        A box that is larger than the picture reaches over its edge whatever the rules say. None where there is no room,
+        or the box is far too large or empty.
         """
         sides = np.array(size)
-        cut = _CUT if rng.random() < self._rules.cut_share else 0.0
+        cut = _CUT if rng.random() < self._rules.cut_share or (sides > self._size).any() else 0.0
         low = -np.floor(cut * sides)
         room = self._size - sides - low - low
         if (room < 0).any() or (sides <= 0).any():

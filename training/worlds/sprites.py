@@ -112,8 +112,8 @@ def _emoji_copy(emoji: str, times: int) -> Picture:
 def _emoji_drawn(emoji: str) -> Picture:
     image = Image.new("RGBA", (192, 160))
     ImageDraw.Draw(image).text((8, 8), emoji, font=_font(), embedded_color=True)
-    drawn = np.array(image.crop(image.getbbox()))
-    return with_alpha(np.ascontiguousarray(drawn[..., :3]), np.ascontiguousarray(drawn[..., 3]))
+    drawn: Picture = np.array(image.crop(image.getbbox()))
+    return drawn  # on nothing, Pillow's colours are multiplied by alpha already
 
 
 @lru_cache(_SMALL_KEPT)

@@ -9,7 +9,16 @@ from training.worlds.rules import SceneRules
 def test_a_thing_as_large_as_the_picture_has_one_place() -> None:
     layout = Layout((40, 60), SceneRules(cut_share=0))
     assert layout.find(np.random.default_rng(0), (60, 40)) == (0, 0)
-    assert layout.find(np.random.default_rng(0), (61, 40)) is None
+
+
+def test_a_thing_larger_than_the_picture_reaches_over_its_edges() -> None:
+    for seed in range(20):
+        layout = Layout((40, 60), SceneRules(cut_share=0))
+        corner = layout.find(np.random.default_rng(seed), (100, 20))
+        assert corner is not None
+        assert -30 <= corner[0] <= -10  # at most 0.3 of it on either side
+        assert -6 <= corner[1] <= 26
+    assert Layout((40, 60), SceneRules()).find(np.random.default_rng(0), (151, 20)) is None
 
 
 def test_where_nothing_may_overlap_the_picture_fills_up() -> None:

@@ -32,6 +32,18 @@ def test_colours_are_multiplied_by_alpha() -> None:
 
 
 @needs_font
+def test_the_edge_of_an_emoji_is_no_darker_than_its_inside() -> None:
+    inside, edge = [], []
+    for place in range(0, len(CONCEPTS), 7):
+        picture = sprite(place, 200).astype(float)
+        alpha = picture[..., 3]
+        brightness = picture[..., :3].max(-1) / np.maximum(alpha, 1)
+        inside.append(brightness[alpha == 255].mean())
+        edge.append(brightness[(alpha > 60) & (alpha < 200)].mean())
+    assert np.mean(edge) > 0.8 * np.mean(inside)
+
+
+@needs_font
 def test_a_sprite_is_as_large_as_asked_for_where_the_font_allows() -> None:
     for name in ("dog", "red circle", "blue rectangle"):
         for pixels in (9, 20, 40, 80):
