@@ -122,7 +122,7 @@ class BatchMaker:
                 visits = list(pool.map(visit, places, drawn))
         else:
             visits = list(map(visit, places, drawn))
-        pixel_values, pixel_mask, _ = scale.resize_batch([visit.example.image for visit in visits])
+        pixel_values, pixel_mask, _ = scale.batch([visit.example.image for visit in visits])
         input_ids, attention_mask = _padded([visit.prompt.input_ids for visit in visits])
         targets = tuple(targets_of(visit.example, visit.prompt) for visit in visits)
         ids, texts = (tuple(visit.image_id for visit in visits), tuple(visit.prompt.text for visit in visits))
@@ -167,9 +167,13 @@ def scales(preprocessing: Preprocessing, sizes_px: Sequence[int]) -> list[Prepro
 
 
 def resized_to(preprocessing: Preprocessing, short_side_px: int) -> Preprocessing:
-    """The same for another short side, the long one in proportion."""
-    ratio = preprocessing.longest_edge / preprocessing.shortest_edge
-    return replace(preprocessing, shortest_edge=short_side_px, longest_edge=round(short_side_px * ratio))
+    """The same for another short side, the long one in proportion, to the nearest multiple that sides are rounded to.
+
+    Were it none, long sides could only be rounded down to it, and all pictures would come out squeezed one way.
+    """
+    ratio, multiple = preprocessing.longest_edge / preprocessing.shortest_edge, preprocessing.multiple_of
+    longest = round(short_side_px * ratio / multiple) * multiple
+    return replace(preprocessing, shortest_edge=short_side_px, longest_edge=max(longest, short_side_px))
 
 
 def prefetched(make: Callable[[int], T], steps: range, ahead: int = 2) -> Iterator[T]:

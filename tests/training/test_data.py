@@ -13,7 +13,7 @@ from engine.prompts import pack
 from tests.tiny_checkpoint import tiny_tokenizer
 from tests.training.coloured_squares import COLOURS, ONTOLOGY, QUICK, labelled, squares
 from training.config import TrainConfig
-from training.data import Batch, BatchMaker, prefetched, scales
+from training.data import Batch, BatchMaker, prefetched, resized_to, scales
 from training.sources import Source
 from training.vocabulary import OTHER_NAMES, PromptSampler
 
@@ -112,6 +112,19 @@ def test_sizes_follow_the_detectors_own_or_the_settings() -> None:
     assert [p.shortest_edge for p in own] == [640, 720, 800, 880, 960]
     assert [p.longest_edge for p in own][:3] == [1066, 1200, 1333]
     assert [p.shortest_edge for p in scales(SIZES, (320, 352))] == [320, 352]
+
+
+def test_sizes_of_whole_multiples_squeeze_pictures_both_ways() -> None:
+    own = Preprocessing(shortest_edge=288, longest_edge=384, multiple_of=32)
+    photos = [(640, 480), (480, 640), (1024, 768), (660, 371), (275, 183), (259, 194), (800, 533)]
+    changes = []
+    for scale in scales(own, ()):
+        for width, height in photos:
+            new_height, new_width = scale.resized_hw(height, width)
+            changes.append(np.log(max(new_height, new_width) / min(new_height, new_width)))
+            changes[-1] -= np.log(max(width, height) / min(width, height))
+    assert abs(np.mean(changes)) < 0.03
+    assert resized_to(replace(own, shortest_edge=300, longest_edge=300), 350).longest_edge == 352
 
 
 def test_work_ahead_stops_when_nobody_asks_any_more() -> None:
