@@ -94,7 +94,10 @@ class BatchMaker:
         self._rank, self._processes, self._readers = rank, processes, readers
 
     def __call__(self, step: int) -> list[Batch]:
-        """This process's images of a step (from 1), in up to `config.accumulate` parts; none where it has no image.
+        """This process's images of a step (from 1), in `config.accumulate` parts or a few more; none without an image.
+
+        Where the detector works at sides of whole multiples, a part holds pictures of one size, as padding would take
+        away what the multiples are for: cells that end where the picture ends.
 
         Raises:
             ImageRefused: an image can't be read, or is not of the size it was labelled at.
@@ -104,8 +107,12 @@ class BatchMaker:
         places = self._places(step)
         count = len(places)
         mine = places[self._rank * count // self._processes : (self._rank + 1) * count // self._processes]
-        size = max(1, math.ceil(len(mine) / self._config.accumulate))
-        return [self._batch(mine[start : start + size], scale) for start in range(0, len(mine), size)]
+        most = max(1, math.ceil(len(mine) / self._config.accumulate))
+        alike: dict[tuple[int, int] | None, list[_Visit]] = {}
+        for visit in self._visits(mine, scale):
+            alike.setdefault(visit.example.size_hw if scale.multiple_of > 1 else None, []).append(visit)
+        parts = [some[start : start + most] for some in alike.values() for start in range(0, len(some), most)]
+        return [_batch(part, scale) for part in parts]
 
     def images_of(self, step: int) -> list[Any]:
         """The items of a step, those of the other processes too."""
@@ -114,19 +121,13 @@ class BatchMaker:
     def _places(self, step: int) -> range:
         return range((step - 1) * self._config.batch_size, step * self._config.batch_size)
 
-    def _batch(self, places: Sequence[int], scale: Preprocessing) -> Batch:
+    def _visits(self, places: Sequence[int], scale: Preprocessing) -> list["_Visit"]:
         drawn = [self._mixture[place] for place in places]
         visit = partial(self._visit, scale)
         if self._readers > 1 and len(places) > 1:
             with ThreadPoolExecutor(self._readers, "readers") as pool:
-                visits = list(pool.map(visit, places, drawn))
-        else:
-            visits = list(map(visit, places, drawn))
-        pixel_values, pixel_mask, _ = scale.batch([visit.example.image for visit in visits])
-        input_ids, attention_mask = _padded([visit.prompt.input_ids for visit in visits])
-        targets = tuple(targets_of(visit.example, visit.prompt) for visit in visits)
-        ids, texts = (tuple(visit.image_id for visit in visits), tuple(visit.prompt.text for visit in visits))
-        return Batch(pixel_values, pixel_mask, input_ids, attention_mask, targets, ids, texts)
+                return list(pool.map(visit, places, drawn))
+        return list(map(visit, places, drawn))
 
     def _visit(self, scale: Preprocessing, place: int, drawn: tuple[Source, Any]) -> "_Visit":
         source, item = drawn
@@ -145,6 +146,14 @@ class _Visit:
     image_id: int
     example: Example
     prompt: SampledPrompt
+
+
+def _batch(visits: Sequence[_Visit], scale: Preprocessing) -> Batch:
+    pixel_values, pixel_mask, _ = scale.batch([visit.example.image for visit in visits])
+    input_ids, attention_mask = _padded([visit.prompt.input_ids for visit in visits])
+    targets = tuple(targets_of(visit.example, visit.prompt) for visit in visits)
+    ids, texts = (tuple(visit.image_id for visit in visits), tuple(visit.prompt.text for visit in visits))
+    return Batch(pixel_values, pixel_mask, input_ids, attention_mask, targets, ids, texts)
 
 
 def targets_of(example: Example, prompt: SampledPrompt) -> Targets:

@@ -99,6 +99,17 @@ def test_a_step_is_split_into_parts_of_equal_seed(tmp_path: Path) -> None:
     assert [len(part.image_ids) for part in parts] == [2, 2]
 
 
+def test_nothing_is_padded_where_cells_shall_end_where_pictures_end(tmp_path: Path) -> None:
+    prompts = PromptSampler(ONTOLOGY, TOKENIZER, QUICK.mode, QUICK.negatives)
+    source, config = Source(squares(tmp_path, 6), prompts), replace(QUICK, batch_size=6)
+    (padded,) = BatchMaker([source], SIZES, config)(1)
+    assert not padded.pixel_mask.all()
+    alike = BatchMaker([source], replace(SIZES, multiple_of=32), config)(1)
+    assert all(part.pixel_mask.all() for part in alike)
+    assert 1 < len({part.pixel_values.shape[2:] for part in alike}) == len(alike)
+    assert sorted(id_ for part in alike for id_ in part.image_ids) == sorted(padded.image_ids)
+
+
 def test_an_image_that_is_gone_is_named(tmp_path: Path) -> None:
     make = maker(tmp_path)
     for path in tmp_path.glob("*.png"):

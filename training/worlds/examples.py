@@ -103,7 +103,7 @@ EXAMPLES = (
         "blue circle. striped red star. green triangle. spotted yellow heart.",
     ),
     Example("garden", "Garden", ("tomato", "tomato", "frog"), 3, "ground", "two red tomatoes and a green frog"),
-    Example("sea", "In the sea", ("crab", "crab", "dolphin"), 3, "ground", "two red crabs below a blue dolphin"),
+    Example("sea", "In the sea", ("fish", "fish", "octopus"), 3, "ground", "two fish below an octopus"),
     Example("rabbits", "Rabbits", ("rabbit", "carrot"), 4, "refer", "the larger of the two rabbits"),
     Example("music", "Music", ("violin", "piano", "trumpet"), 4, "refer", "the violin left of the piano"),
 )
