@@ -307,7 +307,7 @@ def _bench_options(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("--seed", type=natural, default=0, help="of data, batches, noise and scenes (0)")
     sub.add_argument(
-        "--side", type=int, default=800, metavar="PX", help="picture to measure memory with; 0: do not (800)"
+        "--side", type=natural, default=800, metavar="PX", help="picture to measure memory with; 0: do not (800)"
     )
     sub.add_argument(
         "--data", type=Path, default=ROOT.parent / "shared" / "data", metavar="DIR", help="holds bccd/ and raccoon/"

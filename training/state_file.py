@@ -16,6 +16,11 @@ def write_state_file(path: Path, content: Mapping[str, Any]) -> None:
         torch.save(dict(content), temporary)
 
 
+def one_line(error: Exception) -> str:
+    """What torch says in many lines, cut short."""
+    return " ".join(str(error).split())[:200]
+
+
 def read_state_file(path: Path, keys: frozenset[str]) -> dict[str, Any]:
     """What `write_state_file` wrote, on the CPU; nothing in the file is run.
 

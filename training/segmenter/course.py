@@ -16,7 +16,7 @@ from training.segmenter.edges import EdgeHead, edge_loss
 from training.segmenter.loss import MaskLossWeights, mask_losses
 from training.segmenter.model import SegmenterSize, build_segmenter
 from training.segmenter.optimizers import Optimizers, optimizers_of, set_rate
-from training.state_file import read_state_file, write_state_file
+from training.state_file import one_line, read_state_file, write_state_file
 
 _KEYS = frozenset({"step", "model", "head", "average", "optimizers"})
 
@@ -157,8 +157,7 @@ def load_state(state: CourseState, path: Path) -> None:
         for optimizer, values in zip(state.optimizers, content["optimizers"], strict=True):
             optimizer.load_state_dict(values)
     except (KeyError, RuntimeError, ValueError) as error:
-        line = " ".join(str(error).split())[:200]
-        raise StateRefused(f"{path} holds a training with other settings: {line}") from error
+        raise StateRefused(f"{path} holds a training with other settings: {one_line(error)}") from error
     state.step = content["step"]
 
 

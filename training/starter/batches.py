@@ -140,9 +140,8 @@ class SceneBatches(Dataset[SceneBatch]):
         fewest, most = self.rules.objects if len(kinds) > 2 else (1, 6)
         rules = replace(self.rules.scene, min_objects=fewest, max_objects=most)
         if rng.random() < self.rules.large_share:
-            smallest, largest = _LARGE
-            rules = replace(rules, min_objects=1, max_objects=2, smallest=smallest, largest=largest)
-            rules = replace(rules, cut_share=_LARGE_CUT_SHARE)
+            rules = replace(rules, min_objects=1, max_objects=2, cut_share=_LARGE_CUT_SHARE)
+            rules = replace(rules, smallest=_LARGE[0], largest=_LARGE[1])
         return render_scene(rng, size_hw, kinds, rules)
 
     def _told(self, rng: Rng, size_hw: tuple[int, int]) -> SceneBatch:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from training.errors import StateRefused
 from training.starter.stages import StageState
-from training.state_file import read_state_file, write_state_file
+from training.state_file import one_line, read_state_file, write_state_file
 
 _KEYS = frozenset({"stage", "seed", "step", "model", "reader", "average", "optimizer"})
 
@@ -50,7 +50,7 @@ def load_state(state: StageState, path: Path) -> None:
         state.reader.load_state_dict(content["reader"])
         state.optimizer.load_state_dict(content["optimizer"])
     except (KeyError, RuntimeError, ValueError) as error:
-        raise StateRefused(f"{path} holds a training with other settings: {_line(error)}") from error
+        raise StateRefused(f"{path} holds a training with other settings: {one_line(error)}") from error
     state.step = content["step"]
 
 
@@ -74,7 +74,7 @@ def load_checkpoint(model: Any, folder: Path) -> None:
         weights = {name: value.float() for name, value in load_file(file).items()}
         missing, unexpected = model.load_state_dict(weights, strict=False)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise StateRefused(f"{file} holds no starter of this shape: {_line(error)}") from error
+        raise StateRefused(f"{file} holds no starter of this shape: {one_line(error)}") from error
     tensors = model.state_dict(keep_vars=True)
     held = {id(tensors[name]) for name in weights if name in tensors}  # some weights have several names
     lost = [name for name in missing if id(tensors[name]) not in held and not name.endswith("num_batches_tracked")]
@@ -107,8 +107,4 @@ def _load(model: Any, weights: dict[str, Any], path: Path) -> None:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise StateRefused(f"{path} holds no starter of this shape: {_line(error)}") from error
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+        raise StateRefused(f"{path} holds no starter of this shape: {one_line(error)}") from error

@@ -32,6 +32,7 @@ from training.worlds.expressions import expressions
 from training.worlds.relations import things_of
 from training.worlds.scenes import Scene, SceneRules, render_scene
 from training.worlds.sentences import listing, placing
+from training.worlds.sprites import FontMissing
 from training.worlds.verdicts import Verdict, judged
 
 if TYPE_CHECKING:
@@ -163,29 +164,40 @@ def choose(example: Example, detector: "Detector", tries: int = TRIES) -> tuple[
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the examples into the folder named on the command line; exit code 1 when one is not answered right."""
+    """Write the examples; 1 when one is not answered right, or after a line on stderr that says what is in the way."""
     parser = argparse.ArgumentParser(prog="python -m training.worlds.examples", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--choose", metavar="DETECTOR", help="look for scenes that this detector answers right")
     parser.add_argument("--tries", type=positive, default=TRIES, help=f"scenes to look at for each example ({TRIES})")
     chosen = parser.parse_args(arguments)
-    if not chosen.choose:
+    from engine.errors import EngineError
+
+    try:
+        if chosen.choose:
+            return 0 if _write_chosen(chosen.folder, chosen.choose, chosen.tries) else 1
         write_examples(chosen.folder)
-        print(f"Wrote {len(EXAMPLES)} examples to {chosen.folder}.")
-        return 0
+    except (EngineError, FontMissing, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"Wrote {len(EXAMPLES)} examples to {chosen.folder}.")
+    return 0
+
+
+def _write_chosen(folder: Path, name: str, tries: int) -> bool:
+    """Whether the detector answers all of the new examples right."""
     from engine.checkpoints import load_detector
 
-    detector = load_detector(chosen.choose)
+    detector = load_detector(name)
     seeds, verdicts = {}, []
     for example in EXAMPLES:
-        seeds[example.name], verdict = choose(example, detector, chosen.tries)
+        seeds[example.name], verdict = choose(example, detector, tries)
         said = "right" if verdict.is_right else f"{-verdict.faults} faults"
         print(f"{example.name}: seed {seeds[example.name]}, {said}, least score {verdict.least_score:.2f}", flush=True)
         verdicts.append(verdict)
-    _write(chosen.folder, seeds)
+    _write(folder, seeds)
     right = sum(verdict.is_right for verdict in verdicts)
-    print(f"Wrote {len(EXAMPLES)} examples to {chosen.folder}; {right} of them are answered right.")
-    return 0 if right == len(EXAMPLES) else 1
+    print(f"Wrote {len(EXAMPLES)} examples to {folder}; {right} of them are answered right.")
+    return right == len(EXAMPLES)
 
 
 def _write(folder: Path, seeds: dict[str, int]) -> None:

@@ -19,6 +19,7 @@ from training.worlds.examples import (
     EXAMPLES,
     choose,
     example_scene,
+    main,
     right_answers,
     write_examples,
 )
@@ -77,3 +78,11 @@ def test_the_choice_is_a_scene_with_an_answer_whatever_the_detector_knows() -> N
     seed, best = choose(EXAMPLES[1], cast(Detector, Says([])), tries=1)
     assert best == Verdict(-EXAMPLES[1].count, 0.0)
     assert right_answers(EXAMPLES[1], example_scene(EXAMPLES[1], seed)) is not None
+
+
+@needs_font
+def test_what_stands_in_the_way_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for options in ([], ["--choose", str(tmp_path / "nowhere")]):
+        assert main([str(tmp_path / "examples"), *options]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
