@@ -50,6 +50,7 @@ class TrainConfig:
     loss: LossProfile = "auto"  # of the paper the checkpoint's family comes from, or with IoU-aware class targets
     encoder_loss: float = 1.0  # weight of the proposals' terms
     cost_behind: float = 0.0  # price in the match of a query that began behind a better one, on the same place
+    near: float = 0.0  # weight of the box losses of all queries that began on a labelled box, not of its answer alone
     look_forward_twice: bool = True  # a decoder layer's boxes also teach the layer before it
     denoising: int = 100  # noised copies of each kind, near and far, an image, as in the papers; 0: none
     denoising_boxes: int = 200  # most labelled boxes of an image that are copied, a bound on memory
@@ -183,7 +184,7 @@ def _replaced(config: TrainConfig, values: Mapping[str, Any], faults: list[str])
 _AT_LEAST_ONE = ("steps", "accumulate", "max_validations", "validate_images", "log_every", "denoising_boxes")
 _ZERO_OR_MORE = (
     "batch_size", "negatives", "validate_every", "seed", "threads", "weight_decay", "save_every_s", "lora_rank",
-    "encoder_loss", "cost_behind", "denoising", "box_noise", "dense_steps", "replay_images", "early_stop",
+    "encoder_loss", "cost_behind", "near", "denoising", "box_noise", "dense_steps", "replay_images", "early_stop",
 )  # fmt: skip
 _POSITIVE = ("learning_rate", "clip", "lora_alpha")
 _SHARES = (

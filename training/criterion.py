@@ -55,7 +55,7 @@ def profile(model_type: str, config: TrainConfig) -> CriterionConfig:
     mean of its tokens; "iou_aware" has the weights of the former, but see `iou_aware_loss`.
     """
     family = config.loss if config.loss != "auto" else model_type.replace("-", "_")
-    common = CriterionConfig(encoder=config.encoder_loss, cost_behind=config.cost_behind)
+    common = CriterionConfig(encoder=config.encoder_loss, cost_behind=config.cost_behind, near=config.near)
     if family == "grounding_dino":
         return replace(common, class_cost="mean", cost_class=1.0, loss_class=2.0)
     return replace(common, iou_aware=family == "iou_aware")

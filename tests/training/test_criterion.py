@@ -271,10 +271,10 @@ def test_a_checkpoint_is_taught_by_the_paper_of_its_family() -> None:
     assert profile("grounding-dino", TrainConfig().updated({"loss": "iou_aware"})).iou_aware
 
 
-def test_the_price_of_a_query_behind_a_better_one_is_the_runs() -> None:
+def test_what_queries_beside_the_answer_cost_and_learn_is_the_runs() -> None:
     for name in ("mm_grounding_dino", "grounding_dino", "iou_aware"):
-        config = TrainConfig().updated({"loss": name, "cost_behind": 1.5})
-        assert profile("mm-grounding-dino", config).cost_behind == 1.5
+        config = profile("mm-grounding-dino", TrainConfig().updated({"loss": name, "cost_behind": 1.5, "near": 0.5}))
+        assert (config.cost_behind, config.near) == (1.5, 0.5)
 
 
 def test_an_unknown_token_has_no_say_in_match_and_loss() -> None:

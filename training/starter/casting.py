@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from training.starter.lookalikes import look_alikes
+from training.starter.lookalikes import look_alikes, practice
 from training.worlds.concepts import CONCEPTS, SHAPE_COLOURS, SHAPES, TEXTURES, THINGS, TINT_COLOURS, UNTAUGHT
 from training.worlds.held_out import is_unseen, is_unseen_composition
 from training.worlds.nouns import NUMBERS, Description, counted, with_article
@@ -46,6 +46,7 @@ class CastRules:
     tinted_share: float = 0.15  # concepts asked for in other colours than their own
     synonym_share: float = 0.25  # concepts called by a synonym where they have one
     alike_share: float = 0.0  # concepts that bring look-alikes of theirs with them
+    practise: bool = False  # draw more often what is known less, see `training.starter.lookalikes.practice`
     spoken_share: float = 0.3  # phrases said as in a sentence, "a cat", "the cat" or "two cats", where that can be
 
 
@@ -79,13 +80,22 @@ def draw_cast(rng: Rng, names: int, rules: CastRules) -> Cast:
 def _concepts(rng: Rng, count: int, rules: CastRules) -> list[int]:
     """So many different concepts; some are followed by one or two that they are taken for."""
     chosen: dict[int, None] = {}
-    for index in rng.permutation(len(CONCEPTS)).tolist():
+    for index in _order(rng, rules):
         if len(chosen) >= count:
             break
         chosen[index] = None
         if rng.random() < rules.alike_share:
             chosen |= dict.fromkeys(rng.permutation(look_alikes()[index])[: rng.integers(1, 3)].tolist())
     return list(chosen)[:count]
+
+
+def _order(rng: Rng, rules: CastRules) -> list[int]:
+    """All concepts as they are drawn one after the other, likelier ones first where they are to be practised."""
+    if not rules.practise:
+        order: list[int] = rng.permutation(len(CONCEPTS)).tolist()
+    else:  # the first of exponential times at these rates is drawn with their shares as probabilities
+        order = np.argsort(rng.exponential(size=len(CONCEPTS)) / practice()).tolist()
+    return order
 
 
 def _shape_phrases(rng: Rng, shape: str, rules: CastRules) -> list[Phrase]:

@@ -1,7 +1,8 @@
 """What a starter scores the things of each concept as, by every name: whom it takes for whom.
 
 Command: `python -m training.starter.confusion` measures a checkpoint on rendered scenes, and writes
-`lookalikes.tsv`. The table that comes along is that of the weights which the shipped ones went on from (docs/log.md).
+`lookalikes.tsv`. The table that comes along is that of the weights which the shipped ones went on from, on 800 scenes
+(docs/log.md).
 """
 
 import argparse
@@ -37,7 +38,7 @@ _TOP_K = 300
 def measured(detector: Detector, scenes: int, seed: int = 0) -> NDArray[np.float64]:
     """(C, C) mean scores: what a thing of each concept (row) scores as each (column), where a box lies on it.
 
-    Every concept is dealt about as often as any other; one that was never shown has a row of zeros.
+    Every concept is dealt about as often as any other; one that was never shown has a row of NaN.
     """
     total, shown = np.zeros((len(CONCEPTS), len(CONCEPTS))), np.zeros(len(CONCEPTS))
     for index in range(scenes):
@@ -47,7 +48,7 @@ def measured(detector: Detector, scenes: int, seed: int = 0) -> NDArray[np.float
         scene = render_scene(rng, usual_size_hw(rng, 480), cast)
         np.add.at(total, scene.labels, _scores(detector, scene, rng))
         np.add.at(shown, scene.labels, 1)
-    return total / np.maximum(shown, 1)[:, None]
+    return total / np.where(shown, shown, np.nan)[:, None]
 
 
 def _scores(detector: Detector, scene: Scene, rng: Rng) -> NDArray[np.float64]:
@@ -62,12 +63,17 @@ def _scores(detector: Detector, scene: Scene, rng: Rng) -> NDArray[np.float64]:
 
 
 def table_of(scores: NDArray[np.float64]) -> str:
-    """A line for each concept: its name, a tab, and the names of its look-alikes; none where it was never shown."""
-    others = np.where(np.eye(len(scores), dtype=bool), 0, scores)
+    """A line for each concept, tabs between: its name, its score by it, and the names of its look-alikes.
+
+    Only the name where it was never shown.
+    """
+    others = np.where(np.eye(len(scores), dtype=bool) | np.isnan(scores), 0, scores)
     best = np.argsort(-others, axis=1, kind="stable")[:, :KEPT]
     lines = []
-    for concept, row, own in zip(CONCEPTS, best.tolist(), others, strict=True):
-        lines.append(f"{concept.name}\t{' | '.join(CONCEPTS[index].name for index in row if own[index] > 0)}\n")
+    for number, (concept, row) in enumerate(zip(CONCEPTS, best.tolist(), strict=True)):
+        own = "" if np.isnan(scores[number, number]) else f"{scores[number, number]:.2f}"
+        alikes = " | ".join(CONCEPTS[index].name for index in row if others[number, index] > 0)
+        lines.append(f"{concept.name}\t{own}\t{alikes}\n")
     return "".join(lines)
 
 

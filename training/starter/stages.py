@@ -92,7 +92,7 @@ FULL = StageConfig(
     ),
     pointing=1.0,
     sides=1.0,
-    prompts=PromptRules(names=(2, 4, 8, 16, 16, 16, 24, 32, 64, 80), cast=CastRules(alike_share=0.4)),
+    prompts=PromptRules(names=(2, 4, 8, 16, 16, 16, 24, 32, 64, 80), cast=CastRules(alike_share=0.4, practise=True)),
     batches=BatchRules(
         longest=(320, 352, 384, 384),
         drawn=(0.6, 1.0),  # photos are often smaller than the working size

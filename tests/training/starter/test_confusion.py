@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from engine.checkpoints import load_detector
 from tests.training.worlds.font import needs_font
 from training.starter.casting import CastRules, draw_cast
 from training.starter.confusion import main, measured, table_of
-from training.starter.lookalikes import TABLE, look_alikes
+from training.starter.lookalikes import TABLE, look_alikes, practice
 from training.worlds.concepts import CONCEPTS
 
 PLAIN = CastRules(shape_share=0.0, tinted_share=0.0)
@@ -25,17 +26,39 @@ def test_every_concept_has_look_alikes_that_are_others() -> None:
 
 def test_a_table_names_the_highest_scores_of_others_first() -> None:
     scores = np.zeros((len(CONCEPTS), len(CONCEPTS)))
-    scores[0, [0, 5, 7]] = 0.9, 0.3, 0.6  # its own score does not count
-    first, second = table_of(scores).splitlines()[:2]
-    assert first == f"{CONCEPTS[0].name}\t{CONCEPTS[7].name} | {CONCEPTS[5].name}"
-    assert second == f"{CONCEPTS[1].name}\t"  # it was never shown
+    scores[0, [0, 5, 7]] = 0.9, 0.3, 0.6
+    scores[1] = np.nan
+    first, second, third = table_of(scores).splitlines()[:3]
+    assert first == f"{CONCEPTS[0].name}\t0.90\t{CONCEPTS[7].name} | {CONCEPTS[5].name}"
+    assert second == f"{CONCEPTS[1].name}\t\t"  # it was never shown
+    assert third == f"{CONCEPTS[2].name}\t0.00\t"  # it was never found
 
 
 def test_the_table_can_be_read_back() -> None:
-    scores = np.zeros((len(CONCEPTS), len(CONCEPTS)))
+    text = TABLE.read_text(encoding="utf-8")
+    scores = np.diag([float(line.split("\t")[1]) for line in text.splitlines()])
     for index, alikes in enumerate(look_alikes()):
         scores[index, list(alikes)] = np.linspace(1, 0.5, len(alikes))
-    assert table_of(scores) == TABLE.read_text(encoding="utf-8")
+    assert table_of(scores) == text
+
+
+def test_what_is_known_least_is_drawn_most_but_not_without_end() -> None:
+    own = {line.split("\t")[0]: float(line.split("\t")[1]) for line in TABLE.read_text(encoding="utf-8").splitlines()}
+    known = np.array([own[concept.name] for concept in CONCEPTS])
+    assert (np.diff(practice()[np.argsort(known)]) <= 0).all()
+    assert np.median(practice()) == pytest.approx(1)
+    assert practice().max() == 4
+
+    def drawn(practise: bool) -> NDArray[np.int64]:
+        """How often each concept is drawn in prompts of 16."""
+        rules = CastRules(shape_share=0.0, tinted_share=0.0, practise=practise)
+        casts = [draw_cast(np.random.default_rng(seed), 16, rules) for seed in range(150)]
+        things = [thing for cast in casts for phrase in cast.phrases for thing in phrase.things]
+        return np.bincount([thing for thing in things if thing < len(CONCEPTS)], minlength=len(CONCEPTS))
+
+    rare = practice() > 2.5
+    more = drawn(True)[rare].sum() / drawn(False)[rare].sum()
+    assert 2 < more < 4
 
 
 def test_a_detector_that_is_not_there_is_told_in_one_line_and_the_table_stays(
@@ -50,10 +73,10 @@ def test_a_detector_that_is_not_there_is_told_in_one_line_and_the_table_stays(
 @needs_font
 def test_a_thing_scores_highest_by_its_own_name() -> None:
     scores = measured(load_detector("starter", device="cpu"), scenes=6)
-    shown = np.flatnonzero(scores.any(1))
+    shown = np.flatnonzero(~np.isnan(scores).all(1))
     assert 12 <= len(shown) <= 54  # six scenes of at most nine
     assert np.mean(scores[shown].argmax(1) == shown) > 0.4
-    assert (scores <= 1).all() and (scores >= 0).all()
+    assert (scores[shown] <= 1).all() and (scores[shown] >= 0).all()
 
 
 def test_prompts_hold_look_alikes_as_often_as_they_are_asked_to() -> None:
