@@ -196,7 +196,7 @@ _SHARES = (
 def _range_faults(config: TrainConfig) -> list[str]:
     learning = {part for part in get_args(Part) if config.rate_of(part) > 0}
     rules = [(name, getattr(config, name) >= 1, "1 or more") for name in _AT_LEAST_ONE]
-    rules += [(name, getattr(config, name) >= 0, "0 or more") for name in _ZERO_OR_MORE]
+    rules += [(name, 0 <= getattr(config, name) < math.inf, "0 or more") for name in _ZERO_OR_MORE]
     rules += [(name, 0 < getattr(config, name) < math.inf, "above 0") for name in _POSITIVE]
     rules += [(name, 0 <= getattr(config, name) <= 1, "between 0 and 1") for name in _SHARES]
     rules += [

@@ -132,6 +132,13 @@ def test_defaults_are_valid_for_any_machine_and_dataset(device: str, images: int
     assert config.steps >= 1
 
 
+@pytest.mark.parametrize("name", ["near", "cost_behind", "encoder_loss", "weight_decay"])
+@pytest.mark.parametrize("value", ["-1", "inf", "nan"])
+def test_a_weight_is_a_finite_number_of_0_or_more(name: str, value: str) -> None:
+    with pytest.raises(ConfigRefused, match=f"{name} is .*, it must be 0 or more"):
+        TrainConfig().updated({name: value})
+
+
 def test_a_small_model_learns_everything_and_a_large_one_keeps_its_backbone() -> None:
     assert defaults_for("cpu", 205, STARTER).backbone_multiplier == 1
     assert defaults_for("cuda", 205, SWIN).backbone_multiplier == 0

@@ -5,8 +5,9 @@ Data: `training.worlds`, 542 concepts, coloured and textured shapes, captions an
     pictures of up to 384 px. Compositions of `training.worlds.held_out` are never shown.
 Stages: A, every cell in the middle of a thing answers for it, without encoder and decoder; B, the whole model with the
     loss of `training.criterion` and those of `training.starter.naming` and `training.starter.sides`, names beside those
-    they are mistaken for, and what is known least most often (`lookalikes.tsv`). At the export scores are moved: 0.4 becomes the threshold with the
-    highest F1 among those that show at most 0.05 boxes in a picture without anything that is asked for.
+    they are mistaken for, and what is known least most often (`lookalikes.tsv`). At the export scores are moved: 0.4
+    becomes the threshold with the highest F1 among those that show at most 0.05 boxes in a picture without anything
+    that is asked for.
 Command: `python -m training.starter WORK`, then `python -m training.starter WORK --export engine/weights/starter`
     (Debian: fonts-noto-color-emoji). A training that was stopped is taken up by the same command. `--weights FOLDER`
     goes on from exported weights by a shorter stage: 1,150 steps, a lower rate, the stem and the first stage of the
