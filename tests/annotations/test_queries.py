@@ -1,6 +1,5 @@
 """Reads count what is there, in a fixed number of statements."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -134,7 +133,7 @@ def test_an_image_tells_all_there_is_to_draw(store: Store, scene: Scene) -> None
     assert (found["can_undo"], found["can_redo"], other["can_undo"]) == (True, False, False)
 
 
-def test_2000_shapes_are_read_in_a_blink_and_few_statements(store: Store) -> None:
+def test_2000_shapes_are_read_in_few_statements(store: Store) -> None:
     scene = make_scene(store)
     mask = encode_mask(np.ones((80, 100), bool))
     items = tuple(
@@ -144,11 +143,8 @@ def test_2000_shapes_are_read_in_a_blink_and_few_statements(store: Store) -> Non
     with store.writing() as session:
         apply_edit(session, Edit(uuid4(), "create", scene.image_id, "ada", items))
     with statements_of(store) as seen, store.reading() as session:
-        started = time.process_time()
         assert len(image_shapes(session, scene.image_id)["annotations"]) == 2000
-        seconds = time.process_time() - started
     assert len(seen) <= 7  # BEGIN, image, log, categories, phrases, annotations, predictions
-    assert seconds < 0.5  # about 0.03 s on an idle machine
 
 
 def test_images_to_learn_from_are_those_with_labels_or_marked_done(store: Store, scene: Scene) -> None:
