@@ -1,6 +1,5 @@
 """What GrabCut and the starter's segmenter both promise."""
 
-
 import numpy as np
 import pytest
 
