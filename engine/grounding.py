@@ -37,7 +37,7 @@ class GroundingDetector:
     Attributes:
         model: the network, on `device`.
         tokenizer: the network's own, fast.
-        preprocessing: how it wants its pictures.
+        preprocessing: how it wants its pictures; one that is set holds from the next call on.
         name: what people call it.
     """
 
@@ -64,7 +64,6 @@ class GroundingDetector:
         self._device = device if isinstance(device, torch.device) else pick_device(device)
         self.model = model.to(self._device).eval()
         self.tokenizer = tokenizer
-        self.preprocessing = preprocessing
         self.name = name
         self._batch_size = batch_size or (1 if self._device.type == "cpu" else 8)
         self._passes = Passes(
@@ -85,6 +84,14 @@ class GroundingDetector:
     def device(self) -> str:
         """Where it runs: "cpu", "cuda", "mps"."""
         return str(self._device)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return self._passes.preprocessing
+
+    @preprocessing.setter
+    def preprocessing(self, preprocessing: Preprocessing) -> None:
+        self._passes.preprocessing = preprocessing
 
     @property
     def resizing(self) -> Preprocessing:

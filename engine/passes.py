@@ -48,6 +48,7 @@ class Passes:
 
     Attributes:
         network: the engine's own forward pass.
+        preprocessing: how pictures are resized and normalised from the next call on.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Passes:
         switches: which of several equal ways is taken.
         """
         self.network = GroundingNetwork(model, switches)
-        self._model, self._preprocessing, self._device = model, preprocessing, device
+        self._model, self.preprocessing, self._device = model, preprocessing, device
         self._precision, self._together = precision, together
         keep_bytes = keep_bytes if self.network.switches.keep_features else 0
         self._prompts: Kept[tuple[int, ...], Text] = Kept(keep_bytes // _PROMPTS_SHARE)
@@ -93,7 +94,7 @@ class Passes:
 
     def see(self, pictures: Sequence[AnyPicture]) -> Seen:
         """Look at pictures, each (H, W, 3) uint8 RGB, all of one resized size."""
-        is_whole = min(self._preprocessing.resized_hw(*pictures[0].shape[:2])) >= MIN_EDGE_PX
+        is_whole = min(self.preprocessing.resized_hw(*pictures[0].shape[:2])) >= MIN_EDGE_PX
         known = is_whole and GroundingNetwork.runs(self._model.config)
         return Seen(tuple(pictures), self._image(pictures) if known else None)
 
@@ -127,13 +128,13 @@ class Passes:
 
     def _image(self, pictures: Sequence[AnyPicture]) -> Image:
         """Backbone features of pictures of one resized size; those that are kept are not made again."""
-        resized = [self._preprocessing.resize(picture) for picture in pictures]
+        resized = [self.preprocessing.resize(picture) for picture in pictures]
         keys = [key_of(picture) for picture in resized] if self._pictures.limit else []
         known = {key: self._pictures.get(key) for key in keys}
         if keys and all(known.values()):
             found = [image for image in (known[key] for key in keys) if image is not None]
         else:
-            pixels, _, _ = self._preprocessing.batch(resized)
+            pixels, _, _ = self.preprocessing.batch(resized)
             with self._autocast(), self._products():
                 made = self.network.image(pixels.to(self._device))
             found = [replace(made, cells=made.cells[row : row + 1]) for row in range(len(pictures))]
@@ -162,7 +163,7 @@ class Passes:
 
     def _by_transformers(self, pictures: Sequence[AnyPicture], prompt: Prompt) -> Result:
         """The same by transformers' own forward pass, which knows padding: for strips thinner than a few cells."""
-        pixels, mask, _ = self._preprocessing.resize_batch(pictures)
+        pixels, mask, _ = self.preprocessing.resize_batch(pictures)
         ids = torch.tensor(prompt.input_ids, device=self._device).expand(len(pictures), -1)
         outputs = self._model(
             pixel_values=pixels.to(self._device),

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.worlds.rules import SceneRules
-from training.worlds.textures import Rng, grain
+from training.worlds.textures import Rng, grain, smeared
 
 Image = NDArray[np.uint8]
 
@@ -52,14 +52,7 @@ def _out_of_focus(rng: Rng, image: Image) -> Image:
 
 
 def _shaken(rng: Rng, image: Image) -> Image:
-    """Smeared along a line of up to 7 pixels, about its middle."""
-    reach, turn = rng.uniform(1, 3), rng.uniform(0, np.pi)
-    way = reach * np.array([np.cos(turn), np.sin(turn)])
-    kernel = np.zeros((7, 7), np.float32)
-    ends = [tuple(np.round((3 + sign * way) * 16).astype(int).tolist()) for sign in (-1, 1)]
-    cv2.line(kernel, ends[0], ends[1], 1.0, 1, cv2.LINE_8, 4)
-    smeared: Image = cv2.filter2D(image, -1, kernel / kernel.sum())
-    return smeared
+    return smeared(image, rng.uniform(1, 3), rng.uniform(0, np.pi))
 
 
 def _coarse(rng: Rng, image: Image) -> Image:

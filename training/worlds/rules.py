@@ -21,6 +21,9 @@ class SceneRules:
     light_share: float = 0.4  # pictures with other brightness or an uneven light, things with a light of their own
     shadow_share: float = 0.35  # pictures whose things cast a soft shadow
     surface_share: float = 0.2  # things with a grain on them
+    clad_share: float = 0.0  # things of fur, cloth or bark: no plain areas
+    bent_share: float = 0.0  # emoji whose parts are moved against each other
+    soft_share: float = 0.0  # things with a soft edge
     blur_share: float = 0.25  # pictures out of focus, shaken or too small
     noise_share: float = 0.35  # pictures with a sensor's noise
 

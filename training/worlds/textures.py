@@ -1,7 +1,9 @@
 """Procedural textures: fields of grey made of random grids, and the palettes that colour them."""
 
+import math
 from collections.abc import Callable
 from functools import cache, lru_cache
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -11,6 +13,7 @@ Rng = np.random.Generator
 Grey = NDArray[np.uint8]
 Field = NDArray[np.float32]
 Image = NDArray[np.uint8]
+Pixels = TypeVar("Pixels", Image, Field)
 
 _COARSER = 2  # fields are computed at a half of the picture's sides
 _TILE_PX = 640  # of the noise that pictures take windows from
@@ -100,6 +103,17 @@ def waves(rng: Rng, height: int, width: int, frequency: float, angle: float) -> 
     x, y = grid_xy(height, width)
     along = np.float32(frequency * np.cos(angle)) * x + np.float32(frequency * np.sin(angle)) * y
     return along + np.float32(rng.random())
+
+
+def smeared(image: Pixels, reach_px: float, turn: float) -> Pixels:
+    """The picture smeared along a line about each pixel, to so many pixels either way, turned by radians."""
+    middle = math.ceil(reach_px)
+    way = reach_px * np.array([np.cos(turn), np.sin(turn)])
+    kernel = np.zeros((2 * middle + 1, 2 * middle + 1), np.float32)
+    ends = [tuple(np.round((middle + sign * way) * 16).astype(int).tolist()) for sign in (-1, 1)]
+    cv2.line(kernel, ends[0], ends[1], 1.0, 1, cv2.LINE_8, 4)
+    done: Pixels = cv2.filter2D(image, -1, kernel / kernel.sum())
+    return done
 
 
 def _sines(phases: Field) -> Field:
