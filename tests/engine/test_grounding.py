@@ -1,5 +1,6 @@
 import resource
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,6 +83,20 @@ def test_scores_and_boxes_are_those_of_the_plain_forward_pass(family: Family) ->
     boxes = pixel_boxes(raw.pred_boxes[0], 100, 140).numpy()
     expected = sv.Detections(boxes, confidence=scores, class_id=np.zeros(len(scores), int))
     assert_same_up_to_ties(found, expected, score=1e-5, box_px=1e-3)
+
+
+@pytest.mark.parametrize("keep_mb", [0, 64])
+def test_a_preprocessing_that_is_set_holds_from_then_on(keep_mb: int) -> None:
+    ours = detector("mm-grounding-dino", keep_mb=keep_mb)
+    smaller = replace(ours.preprocessing, shortest_edge=64, longest_edge=96)
+    as_made = ours.detect([PICTURES[0]], ONTOLOGY, threshold=0)[0]
+    wanted = GroundingDetector(ours.model, ours.tokenizer, smaller).detect([PICTURES[0]], ONTOLOGY, threshold=0)[0]
+    ours.preprocessing = smaller
+    found = ours.detect([PICTURES[0]], ONTOLOGY, threshold=0)[0]
+    assert_equal(found, wanted)
+    assert found.confidence is not None
+    assert as_made.confidence is not None
+    assert not np.array_equal(found.confidence, as_made.confidence)
 
 
 @pytest.mark.parametrize("backbone", ["swin", "resnet"])
