@@ -62,7 +62,9 @@ class StageConfig:
 
 
 # Prompts name shapes: none may stand behind the things unlabelled. What is on photos was not drawn.
-_SCENE = SceneRules(backdrop_share=0, clad_share=0.4, bent_share=0.4, soft_share=0.4)
+_SCENE = SceneRules(
+    backdrop_share=0, clad_share=0.4, bent_share=0.4, soft_share=0.4, thicket_share=0.35, faded_share=0.45
+)
 
 DENSE = StageConfig(
     "dense",

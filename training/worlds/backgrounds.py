@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.worlds.clutter import draw_clutter, draw_figures
+from training.worlds.clutter import draw_clutter, draw_figures, draw_thicket
 from training.worlds.rules import SceneRules
-from training.worlds.textures import Rng, grain, layered_noise, texture
+from training.worlds.textures import Rng, grain, happens, layered_noise, texture
 
 __all__ = ["Rng", "background"]
 
@@ -21,6 +21,8 @@ def background(rng: Rng, size_hw: tuple[int, int], rules: SceneRules) -> Image:
     figures = bool(rng.random() < rules.backdrop_share)
     kind = int(rng.choice(5, p=(0.15, 0.12, 0.43, 0.2, 0.1)))
     image = (_clouds, _plain, _material, _horizon, _patches)[kind](rng, size_hw, figures)
+    if happens(rng, rules.thicket_share):
+        draw_thicket(rng, image)
     if figures:
         draw_figures(rng, image)
     if rng.random() < rules.clutter_share:

@@ -6,11 +6,14 @@ from numpy.typing import NDArray
 
 from training.worlds.concepts import CONCEPTS
 from training.worlds.sprites import sprite
-from training.worlds.textures import Rng, texture
+from training.worlds.textures import Rng, palette, texture
 
 Image = NDArray[np.uint8]
 Outline = NDArray[np.float64]
 _SHIFT = 4  # binary places of OpenCV's coordinates
+_LEAVES = (80, 600)  # in a thicket
+_LEAF, _LARGEST_LEAF = 0.022, 0.3  # half the length of a leaf, parts of the picture's shorter side
+_OUTLINES = 12  # different leaves in a thicket
 
 
 def draw_clutter(rng: Rng, image: Image) -> None:
@@ -18,6 +21,26 @@ def draw_clutter(rng: Rng, image: Image) -> None:
     kinds = rng.choice(3, int(rng.integers(2, 10)), p=(0.4, 0.3, 0.3)).tolist()
     for kind in kinds:
         (_stroke, _blot, _shred)[kind](rng, image)
+
+
+def draw_thicket(rng: Rng, image: Image) -> None:
+    """Cover an (H, W, 3) uint8 picture with leaves, twigs or gravel, in place: the many small, the large few.
+
+    The dead leaves of Lee, Mumford and Huang (Occlusion Models for Natural Images, 2001), whose sizes fall off as those
+    of what is seen on photos do. Their outlines are uneven: none is a shape that has a name.
+    """
+    height, width = image.shape[:2]
+    count = round(np.exp(rng.uniform(*np.log(_LEAVES))))
+    colours = palette(rng)[rng.integers(0, 256, count), 0].tolist()
+    reach = np.clip(_LEAF * rng.power(1, count) ** -0.5, _LEAF, _LARGEST_LEAF) * min(height, width)
+    narrow = rng.uniform(*((0.05, 0.3), (0.3, 1.0))[rng.integers(2)], count)
+    turns = rng.normal(rng.uniform(0, np.pi), rng.choice((0.3, 3.0)), count)
+    centres = rng.uniform(-0.05, 1.05, (count, 2)) * (width, height)
+    outlines = [_lump(rng) for _ in range(_OUTLINES)]
+    for place in range(count):
+        along = np.array([np.cos(turns[place]), np.sin(turns[place])])
+        axes = reach[place] * np.stack([along, narrow[place] * along[::-1] * (-1, 1)])
+        _fill(image, centres[place] + outlines[place % _OUTLINES] @ axes, colours[place])
 
 
 def draw_figures(rng: Rng, image: Image) -> None:

@@ -26,6 +26,15 @@ def photographed(rng: Rng, image: Image, rules: SceneRules) -> Image:
     return image
 
 
+def faded(rng: Rng, image: Image) -> Image:
+    """The picture in paler colours, down to none, and with less contrast: most photos are, beside what is drawn."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    colour, contrast = rng.uniform(0, 0.9), rng.uniform(0.5, 1)
+    pale = cv2.addWeighted(image, colour, cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), 1 - colour, 0)
+    faint: Image = cv2.convertScaleAbs(pale, alpha=contrast, beta=(1 - contrast) * rng.uniform(60, 190))
+    return faint
+
+
 def _unevenly_lit(rng: Rng, image: Image) -> Image:
     """A window's light from one side, dark corners, the shade of something outside the picture."""
     height, width = image.shape[:2]

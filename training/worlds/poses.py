@@ -13,7 +13,7 @@ from training.worlds.rules import SceneRules
 from training.worlds.shapes import shape_masks
 from training.worlds.sprites import Picture, halved, shape_halvings, sprite
 from training.worlds.surfaces import grained, lit, patterned
-from training.worlds.textures import Rng
+from training.worlds.textures import Rng, happens
 
 _SMALLEST_PX = 8
 _SHAPE_STRETCH = (0.92, 1.08)  # no circle must become an oval
@@ -56,22 +56,17 @@ def posed(rng: Rng, thing: int, short_side: int, rules: SceneRules) -> Posed:
         inner = halved(shape_masks(concept.noun)[1], shape_halvings(concept.noun, math.ceil(side)))
         picture = patterned(rng, picture, inner, concept.texture)
     picture = _warped(picture, _matrix(rng, concept, picture.shape, side, rules))
-    if concept.emoji and _happens(rng, rules.bent_share):
+    if concept.emoji and happens(rng, rules.bent_share):
         picture = bent(rng, picture)
     if rng.random() < rules.light_share:
         picture = lit(rng, picture, recolour=bool(concept.emoji) and not concept.tinted)
     if rng.random() < rules.surface_share:
         picture = grained(rng, picture)
-    if concept.emoji and _happens(rng, rules.clad_share):
+    if concept.emoji and happens(rng, rules.clad_share):
         picture = clad(rng, picture)
-    if _happens(rng, rules.soft_share):
+    if happens(rng, rules.soft_share):
         picture = softened(rng, picture)
     return Posed(picture, solid_box(cv2.extractChannel(picture, 3)))
-
-
-def _happens(rng: Rng, share: float) -> bool:
-    """Draws nothing where the share is 0, so that scenes without it are those that they were."""
-    return share > 0 and rng.random() < share
 
 
 def solid_box(alpha: NDArray[np.uint8]) -> tuple[int, int, int, int]:

@@ -19,6 +19,11 @@ _COARSER = 2  # fields are computed at a half of the picture's sides
 _TILE_PX = 640  # of the noise that pictures take windows from
 
 
+def happens(rng: Rng, share: float) -> bool:
+    """True with that probability; draws nothing where it is 0, so that scenes without it are those that they were."""
+    return share > 0 and rng.random() < share
+
+
 def texture(rng: Rng, size_hw: tuple[int, int], *, figures: bool = False) -> Image:
     """(H, W, 3) uint8 of some material, evenly lit.
 

@@ -4,8 +4,9 @@ import numpy as np
 
 from tests.training.worlds.font import needs_font
 from training.worlds.backgrounds import background
+from training.worlds.clutter import draw_thicket
 from training.worlds.rules import SceneRules
-from training.worlds.textures import grain, palette, texture
+from training.worlds.textures import grain, happens, palette, texture
 
 
 @needs_font
@@ -37,3 +38,21 @@ def test_a_palette_runs_from_colour_to_colour_without_jumps() -> None:
         colours = palette(np.random.default_rng(seed))
         assert colours.shape == (256, 1, 3)
         assert np.abs(np.diff(colours[:, 0].astype(int), axis=0)).max() <= 8
+
+
+def test_a_thicket_covers_a_picture_of_any_size_with_edges() -> None:
+    for seed, size_hw in enumerate([(1, 1), (3, 200), (90, 120), (240, 320)] * 5):
+        plain = np.full((*size_hw, 3), 128, np.uint8)
+        draw_thicket(np.random.default_rng(seed), plain)
+        again = np.full((*size_hw, 3), 128, np.uint8)
+        draw_thicket(np.random.default_rng(seed), again)
+        np.testing.assert_array_equal(plain, again)
+        if min(size_hw) > 50:
+            assert (plain != 128).any(2).mean() > 0.05
+
+
+def test_a_share_of_nothing_draws_nothing() -> None:
+    rng, untouched = np.random.default_rng(0), np.random.default_rng(0)
+    assert not happens(rng, 0)
+    assert rng.random() == untouched.random()
+    assert happens(rng, 1)

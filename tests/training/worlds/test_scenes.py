@@ -137,6 +137,9 @@ def test_scenes_of_any_size_and_any_share_can_be_drawn(size_hw: tuple[int, int],
         surface_share=share,
         blur_share=share,
         noise_share=share,
+        soft_share=share,
+        thicket_share=share,
+        faded_share=share,
     )
     for seed in range(6):
         scene = render_scene(np.random.default_rng(seed), size_hw, SHAPES, rules)
@@ -150,6 +153,24 @@ def test_a_shape_has_its_colour_where_its_mask_says() -> None:
     scene = render_scene(np.random.default_rng(2), (200, 200), [red], rules)
     for mask in scene.masks():
         np.testing.assert_allclose(np.median(scene.image[mask], 0), (215, 35, 35), atol=2)
+
+
+def saturation(scene: Scene) -> float:
+    return float(np.ptp(scene.image, axis=2).mean())
+
+
+@needs_font
+def test_pictures_fade_where_nothing_is_named_by_its_colour() -> None:
+    faded = replace(UNTOUCHED, faded_share=1)
+    cat, shape = (
+        next(place for place, thing in enumerate(THINGS) if thing.name == name) for name in ("cat", "red cross")
+    )
+    for thing, fades in ((cat, True), (shape, False)):
+        clear, pale = (
+            saturation(render_scene(np.random.default_rng(4), (120, 160), [thing], rules))
+            for rules in (UNTOUCHED, faded)
+        )
+        assert (pale < clear) == fades
 
 
 @needs_font
