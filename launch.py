@@ -312,7 +312,9 @@ def _bench_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--data", type=Path, default=ROOT.parent / "shared" / "data", metavar="DIR", help="holds bccd/ and raccoon/"
     )
-    sub.add_argument("--seeds", type=positive, default=3, metavar="N", help="ablations: runs of each variant (3)")
+    sub.add_argument(
+        "--seeds", type=positive, metavar="N", help="ablations: runs of each variant (3); starter-tuning: likewise (1)"
+    )
     sub.add_argument(
         "--output",
         type=Path,

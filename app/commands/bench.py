@@ -41,7 +41,7 @@ def _ablations(arguments: argparse.Namespace) -> int:
     from training.benchmarks import ablations
 
     output = arguments.output or Path("ablations.jsonl")
-    rows = ablations.run(output, arguments.data, arguments.seeds, arguments.steps or 200, say)
+    rows = ablations.run(output, arguments.data, arguments.seeds or 3, arguments.steps or 200, say)
     if arguments.json:
         print_document({"runs": rows})
     else:
@@ -66,7 +66,7 @@ def _tuning(arguments: argparse.Namespace) -> int:
     from training.benchmarks import starter_tuning
 
     benchmark = starter_tuning.TuningBenchmark(
-        arguments.data, arguments.detector, arguments.steps, arguments.seed, arguments.output
+        arguments.data, arguments.detector, arguments.steps, arguments.seed, arguments.seeds or 1, arguments.output
     )
     document = starter_tuning.run(benchmark, say)
     return _answer(arguments, document, _print_tuning)

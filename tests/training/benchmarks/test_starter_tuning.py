@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def _data(root: Path, images: int = 8) -> Path:
 def test_both_starts_take_the_same_steps_and_a_run_that_is_done_is_not_done_again(tmp_path: Path) -> None:
     tiny = save_tiny_checkpoint(tmp_path / "tiny", backbone="resnet")
     output, said = tmp_path / "runs.jsonl", list[str]()
-    benchmark = TuningBenchmark(_data(tmp_path), tiny, 2, 0, output, ("squares",), QUICK)
+    benchmark = TuningBenchmark(_data(tmp_path), tiny, 2, 0, 1, output, ("squares",), QUICK)
     document = run(benchmark, said.append)
     found = document["squares"]
     assert found["steps"] == 2
@@ -62,6 +63,22 @@ def test_both_starts_take_the_same_steps_and_a_run_that_is_done_is_not_done_agai
 
 
 @pytest.mark.slow
+def test_runs_of_several_seeds_are_compared_by_their_means(tmp_path: Path) -> None:
+    tiny = save_tiny_checkpoint(tmp_path / "tiny", backbone="resnet")
+    output = tmp_path / "runs.jsonl"
+    two = TuningBenchmark(_data(tmp_path), tiny, 1, 3, 2, output, ("squares",), QUICK)
+    starter = run(two, lambda line: None)["squares"]["starter"]
+    assert [row["seed"] for row in starter["runs"]] == [3, 4]
+    for key in ("AP50", "minutes"):
+        assert starter[key] == pytest.approx(sum(row[key] for row in starter["runs"]) / 2, abs=1e-4)
+    curves = [row["curve"]["AP50"] for row in starter["runs"]]
+    assert starter["curve"]["AP50"] == pytest.approx([sum(values) / 2 for values in zip(*curves, strict=True)])
+    one = replace(two, seed=4, seeds=1)  # done above
+    assert run(one, lambda line: None)["squares"]["starter"]["curve"]["AP50"] == curves[1]
+    assert len(output.read_text(encoding="utf-8").splitlines()) == 4
+
+
+@pytest.mark.slow
 def test_other_weights_are_measured_anew(tmp_path: Path) -> None:
     tiny = save_tiny_checkpoint(tmp_path / "tiny", backbone="resnet")
     other = tmp_path / "other"
@@ -69,7 +86,7 @@ def test_other_weights_are_measured_anew(tmp_path: Path) -> None:
     output = tmp_path / "runs.jsonl"
     row = {"dataset": "squares", "start": "starter", "seed": 0, "asked_steps": 1, "settings": list(QUICK)}
     output.write_text(json.dumps({**row, "weights": "of another"}) + "\n", encoding="utf-8")
-    run(TuningBenchmark(_data(tmp_path), other, 1, 0, output, ("squares",), QUICK), lambda line: None)
+    run(TuningBenchmark(_data(tmp_path), other, 1, 0, 1, output, ("squares",), QUICK), lambda line: None)
     assert len(output.read_text(encoding="utf-8").splitlines()) == 3
 
 
