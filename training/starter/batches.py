@@ -114,7 +114,7 @@ class SceneBatches(Dataset[SceneBatch]):
         drawn_hw = (round(part * size_hw[0]), round(part * size_hw[1]))
         told = rng.random() < self.rules.told_share
         batch = self._told(rng, drawn_hw) if told else self._listed(rng, drawn_hw)
-        return batch if drawn_hw == size_hw else replace(batch, pixels=_enlarged(batch.pixels, size_hw))
+        return batch if drawn_hw == size_hw else replace(batch, pixels=_resized(batch.pixels, size_hw))
 
     def _listed(self, rng: Rng, size_hw: tuple[int, int]) -> SceneBatch:
         cast, prompt = self.prompts.draw(rng)
@@ -178,10 +178,10 @@ def pixels_of(images: NDArray[np.uint8]) -> Tensor:
     return pixels.contiguous(memory_format=torch.channels_last)
 
 
-def _enlarged(pixels: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """As preprocessing enlarges a picture that is smaller than the working size."""
-    grown = F.interpolate(pixels, size_hw, mode="bilinear", align_corners=False)
-    return grown.contiguous(memory_format=torch.channels_last)
+def _resized(pixels: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """As preprocessing resizes a picture that is not of the working size."""
+    resized = F.interpolate(pixels, size_hw, mode="bilinear", align_corners=False, antialias=True)
+    return resized.contiguous(memory_format=torch.channels_last)
 
 
 def targets_of(scene: Scene, prompt: TrainingPrompt) -> Targets:

@@ -63,7 +63,7 @@ class StageConfig:
 
 # Prompts name shapes: none may stand behind the things unlabelled. What is on photos was not drawn.
 _SCENE = SceneRules(
-    backdrop_share=0, clad_share=0.4, bent_share=0.4, soft_share=0.4, thicket_share=0.35, faded_share=0.45
+    backdrop_share=0, clad_share=0.4, bent_share=0.4, soft_share=0.4, thicket_share=0.35, developed_share=0.7
 )
 
 DENSE = StageConfig(
@@ -98,7 +98,7 @@ FULL = StageConfig(
     prompts=PromptRules(names=(2, 4, 8, 16, 16, 16, 24, 32, 64, 80), cast=CastRules(alike_share=0.4, practise=True)),
     batches=BatchRules(
         longest=(320, 352, 384, 384),
-        drawn=(0.6, 1.0),  # photos are often smaller than the working size
+        drawn=(0.6, 1.5),  # photos are smaller than the working size, or larger: then what is fine on them is sharp
         unnamed_share=0.75,
         rival_share=0.6,
         empty_share=0.25,

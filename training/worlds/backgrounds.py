@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.worlds.clutter import draw_clutter, draw_figures, draw_thicket
+from training.worlds.photo import developed
 from training.worlds.rules import SceneRules
 from training.worlds.textures import Rng, grain, happens, layered_noise, texture
 
@@ -32,7 +33,7 @@ def background(rng: Rng, size_hw: tuple[int, int], rules: SceneRules) -> Image:
     if rng.random() < 0.4:
         strength = rng.uniform(0.05, 0.35)
         image = cv2.addWeighted(image, 1, grain(rng, *size_hw), strength, -128 * strength)
-    return image
+    return developed(rng, image) if happens(rng, rules.developed_share) else image
 
 
 def _clouds(rng: Rng, size_hw: tuple[int, int], figures: bool) -> Image:

@@ -25,7 +25,7 @@ class SceneRules:
     bent_share: float = 0.0  # emoji whose parts are moved against each other
     soft_share: float = 0.0  # things with a soft edge
     thicket_share: float = 0.0  # pictures with leaves, twigs or gravel of all sizes behind the things
-    faded_share: float = 0.0  # pictures of less colour and contrast, where nothing is named by its colour
+    developed_share: float = 0.0  # backgrounds as pale, hard and sharp as photos; so what has no colour in its name
     blur_share: float = 0.25  # pictures out of focus, shaken or too small
     noise_share: float = 0.35  # pictures with a sensor's noise
 

@@ -11,7 +11,7 @@ from training.worlds.backgrounds import background
 from training.worlds.canvas import Canvas, some_shadow
 from training.worlds.concepts import CONCEPTS, THINGS
 from training.worlds.layouts import Layout
-from training.worlds.photo import faded, photographed
+from training.worlds.photo import developed, photographed
 from training.worlds.poses import posed
 from training.worlds.rules import CROWDED_RULES, SceneRules
 from training.worlds.textures import Rng, happens
@@ -69,8 +69,8 @@ def render_scene(rng: Rng, size_hw: tuple[int, int], concepts: Sequence[int], ru
         if corner is not None and canvas.put(thing, corner):
             labels.append(concept)
     image = photographed(rng, canvas.image, rules)
-    if all(THINGS[label].name == THINGS[label].noun for label in labels) and happens(rng, rules.faded_share):
-        image = faded(rng, image)
+    if all(THINGS[label].name == THINGS[label].noun for label in labels) and happens(rng, rules.developed_share):
+        image = developed(rng, image)
     boxes = np.array(canvas.boxes, np.float32).reshape(-1, 4)
     return Scene(image, boxes, np.array(labels, np.int64), canvas.owner)
 

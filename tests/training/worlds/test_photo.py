@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.worlds.photo import faded, photographed
+from training.worlds.photo import developed, photographed
 from training.worlds.rules import SceneRules
 
 NOTHING = SceneRules(light_share=0, blur_share=0, noise_share=0, jpeg_share=0)
@@ -38,12 +38,14 @@ def test_each_flaw_changes_the_picture_and_leaves_it_recognisable(rules: SceneRu
         assert np.corrcoef(flawed.ravel(), smooth.ravel())[0, 1] > 0.6
 
 
-def test_a_faded_picture_has_less_colour_and_contrast_and_the_same_forms() -> None:
-    smooth = np.repeat(np.repeat(picture()[::8, ::8], 8, 0), 8, 1)
+def test_a_developed_picture_is_paler_and_harder_and_has_the_same_forms() -> None:
+    soft = np.repeat(np.repeat(picture()[::8, ::8], 8, 0), 8, 1) // 2 + 60
     for seed in range(12):
-        pale = faded(np.random.default_rng(seed), smooth)
-        assert pale.dtype == np.uint8
-        assert pale.shape == smooth.shape
-        assert np.ptp(pale, axis=2).mean() < np.ptp(smooth, axis=2).mean()
-        assert pale.std() < smooth.std()
-        assert np.corrcoef(pale.mean(2).ravel(), smooth.mean(2).ravel())[0, 1] > 0.8
+        done = developed(np.random.default_rng(seed), soft)
+        assert done.dtype == np.uint8
+        assert done.shape == soft.shape
+        assert np.ptp(done, axis=2).mean() < np.ptp(soft, axis=2).mean()
+        assert done.mean(2).std() > soft.mean(2).std()
+        assert np.corrcoef(done.mean(2).ravel(), soft.mean(2).ravel())[0, 1] > 0.8
+    plain = np.full((9, 9, 3), 200, np.uint8)
+    assert np.ptp(developed(np.random.default_rng(0), plain)) == 0

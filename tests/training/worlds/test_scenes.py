@@ -139,7 +139,7 @@ def test_scenes_of_any_size_and_any_share_can_be_drawn(size_hw: tuple[int, int],
         noise_share=share,
         soft_share=share,
         thicket_share=share,
-        faded_share=share,
+        developed_share=share,
     )
     for seed in range(6):
         scene = render_scene(np.random.default_rng(seed), size_hw, SHAPES, rules)
@@ -160,17 +160,17 @@ def saturation(scene: Scene) -> float:
 
 
 @needs_font
-def test_pictures_fade_where_nothing_is_named_by_its_colour() -> None:
-    faded = replace(UNTOUCHED, faded_share=1)
+def test_pictures_are_developed_where_nothing_is_named_by_its_colour() -> None:
+    developed = replace(UNTOUCHED, developed_share=1)
     cat, shape = (
         next(place for place, thing in enumerate(THINGS) if thing.name == name) for name in ("cat", "red cross")
     )
-    for thing, fades in ((cat, True), (shape, False)):
+    for thing, changes in ((cat, True), (shape, False)):
         clear, pale = (
             saturation(render_scene(np.random.default_rng(4), (120, 160), [thing], rules))
-            for rules in (UNTOUCHED, faded)
+            for rules in (UNTOUCHED, developed)
         )
-        assert (pale < clear) == fades
+        assert (pale < clear) == changes
 
 
 @needs_font
