@@ -17,14 +17,15 @@ Command: `python -m training.starter WORK`, then `python -m training.starter WOR
 Hardware and time: 2 cores of a CPU: 30 minutes for 10,000 steps of A on one of them, for 21,000 of B by two processes
     9 hours where it multiplies in bf16 (1.6 s a step of 32 scenes, with two levels of features and fewer blocks), more
     than a day where not (4.1 s a step of 20 scenes). The shipped weights had less of that, on smaller pictures first.
-Score: AP50 0.922 with every box counted, 0.932 as shown, AP 0.724, on 1,200 held-out scenes with prompts of 16 names;
-    the right thing for 0.87 of 400 expressions; measured by `python launch.py bench starter`. docs/log.md tells how it
-    was reached, with settings that changed on the way: two levels of features at up to 448 px until 13,220 steps before
-    the end, then 20 scenes a step and a lower rate; three blocks of stride 8 more for the last 12,100, smaller pictures
+Score: AP50 0.925 with every box counted, 0.936 as shown, AP 0.731, on 1,200 held-out scenes with prompts of 16 names;
+    the right thing for 0.88 of 400 expressions; measured by `python launch.py bench starter`. docs/log.md tells how it
+    was reached, with settings that changed on the way: two levels of features at up to 448 px until 15,870 steps before
+    the end, then 20 scenes a step and a lower rate; three blocks of stride 8 more for the last 14,750, smaller pictures
     for 1,050 of them; large things in more than 0.12 of the scenes, and names taught as far as boxes fit, for the last
-    9,850; a level of stride 64 and the IoU's square as a target for the last 9,200; cells taught about sides for the
-    last 8,380; sides of whole multiples of 32 px for the last 7,230; worlds and losses mended for the last 5,600 and
-    4,800; what is known least drawn more often for the last 2,400. The last 2,880, 1.7 s each in bf16, are
-    `--weights FOLDER --seed 12 --scenes 10 --full-steps 2880` by two processes, exported with `--keep 0.15`.
+    12,500; a level of stride 64 and the IoU's square as a target for the last 11,850; cells taught about sides for the
+    last 11,030; sides of whole multiples of 32 px for the last 9,880; worlds and losses mended for the last 8,250 and
+    7,450; what is known least drawn more often for the last 5,050; things, backgrounds and development like those of
+    photos for the last 2,650, 2,050 and 1,350. The last 2,650, 1.7 s each in bf16, are `--weights FOLDER --seed 13
+    --scenes 10 --full-steps 2650` by two processes, exported with `--keep 0.45`.
     The defaults of A and B were not run from the start.
 """
