@@ -26,7 +26,7 @@ from training.starter.naming import dense_naming_loss, naming_losses, phrase_los
 from training.starter.prompts import PromptRules, PromptWriter
 from training.starter.sides import SideReader, side_losses
 from training.targets import PaddedTargets, pad_targets
-from training.worlds import SceneRules
+from training.worlds.rules import PHOTO_RULES
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,8 @@ class StageConfig:
         return warm * (0.02 + 0.98 * 0.5 * (1 + cos(pi * (done - self.flat) / (1 - self.flat))))
 
 
-# Prompts name shapes: none may stand behind the things unlabelled. What is on photos was not drawn.
-_SCENE = SceneRules(
-    backdrop_share=0, clad_share=0.4, bent_share=0.4, soft_share=0.4, thicket_share=0.35, developed_share=0.7
-)
+# Prompts name shapes: none may stand behind the things unlabelled.
+_SCENE = replace(PHOTO_RULES, backdrop_share=0)
 
 DENSE = StageConfig(
     "dense",

@@ -1,12 +1,13 @@
 """How many scenes a second one core renders: `python -m training.worlds.speed`."""
 
 import sys
+from dataclasses import replace
 from time import process_time
 
 import numpy as np
 
 from training.worlds.concepts import CONCEPTS
-from training.worlds.rules import CROWDED_RULES, SceneRules
+from training.worlds.rules import CROWDED_RULES, PHOTO_RULES, SceneRules
 from training.worlds.scenes import render_scene
 
 _SCENES = 400
@@ -15,6 +16,7 @@ _CASES = (
     ("256x256, 6 things", (256, 256), SceneRules(min_objects=6, max_objects=6)),
     ("240x320, 6 things", (240, 320), SceneRules(min_objects=6, max_objects=6)),
     ("240x320, 10 to 24 things", (240, 320), CROWDED_RULES),
+    ("256x256, 6 things, as in training", (256, 256), replace(PHOTO_RULES, min_objects=6, max_objects=6)),
 )
 
 
