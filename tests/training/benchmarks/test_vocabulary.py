@@ -26,7 +26,7 @@ def test_knowing_what_is_there_is_the_best_that_can_be_asked() -> None:
     assert len(said) == 3
     for way in ("plain", "second_pass"):
         assert document["present"]["AP50_pooled"] > document[way]["AP50_pooled"] > 0
-        assert document["present"]["wrong"] < document[way]["wrong"]
+        assert document["present"]["wrong"] <= document[way]["wrong"]
 
 
 def test_the_command_line_has_the_benchmark() -> None:

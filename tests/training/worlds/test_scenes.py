@@ -156,7 +156,8 @@ def test_a_shape_has_its_colour_where_its_mask_says() -> None:
 
 
 def saturation(scene: Scene) -> float:
-    return float(np.ptp(scene.image, axis=2).mean())
+    """Of the things, not of what is behind them."""
+    return float(np.ptp(scene.image[scene.owner > 0], axis=1).mean())
 
 
 @needs_font
@@ -170,7 +171,7 @@ def test_pictures_are_developed_where_nothing_is_named_by_its_colour() -> None:
             saturation(render_scene(np.random.default_rng(4), (120, 160), [thing], rules))
             for rules in (UNTOUCHED, developed)
         )
-        assert (pale < clear) == changes
+        assert (pale < 0.9 * clear) == changes
 
 
 @needs_font
