@@ -137,7 +137,8 @@ def _mean(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Runs of one start as if they were one, and the runs themselves; all were measured after the same steps."""
 
     def mean(key: str) -> float:
-        return round(statistics.fmean(row[key] for row in rows), 4)
+        found: float = round(statistics.mean(row[key] for row in rows), 4)  # of equal whole numbers: that number
+        return found
 
     curve = {
         key: [statistics.mean(values) for values in zip(*(row["curve"][key] for row in rows), strict=True)]

@@ -32,7 +32,10 @@ def clad(rng: Rng, picture: Picture) -> Picture:
 def bent(rng: Rng, picture: Picture) -> Picture:
     """The picture with its parts moved against each other, by up to an eighth of its shorter side; nothing is torn."""
     reach = rng.uniform(0.03, 0.12) * min(picture.shape[:2])
-    wide = _with_margin(picture, int(np.ceil(reach)) + 1)
+    margin_px = int(np.ceil(reach)) + 1
+    wide = cv2.copyMakeBorder(
+        picture, margin_px, margin_px, margin_px, margin_px, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0)
+    )
     height, width = wide.shape[:2]
     cells = rng.uniform(1.5, 4)
     across, down = (
@@ -78,10 +81,3 @@ def _threads(rng: Rng, height: int, width: int) -> Field:
 
 def _of_deviation_1(field: Field) -> Field:
     return field / np.float32(max(float(field.std()), 1e-3))
-
-
-def _with_margin(picture: Picture, margin_px: int) -> Picture:
-    wide: Picture = cv2.copyMakeBorder(
-        picture, margin_px, margin_px, margin_px, margin_px, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0)
-    )
-    return wide

@@ -21,11 +21,11 @@ class SceneRules:
     light_share: float = 0.4  # pictures with other brightness or an uneven light, things with a light of their own
     shadow_share: float = 0.35  # pictures whose things cast a soft shadow
     surface_share: float = 0.2  # things with a grain on them
-    clad_share: float = 0.0  # things of fur, cloth or bark: no plain areas
+    clad_share: float = 0.0  # emoji of fur, cloth or bark: no plain areas
     bent_share: float = 0.0  # emoji whose parts are moved against each other
     soft_share: float = 0.0  # things with a soft edge
     thicket_share: float = 0.0  # pictures with leaves, twigs or gravel of all sizes behind the things
-    developed_share: float = 0.0  # backgrounds as pale, hard and sharp as photos; so what has no colour in its name
+    developed_share: float = 0.0  # backgrounds pale, hard and sharp as photos are, and all where no name has a colour
     blur_share: float = 0.25  # pictures out of focus, shaken or too small
     noise_share: float = 0.35  # pictures with a sensor's noise
 

@@ -72,14 +72,15 @@ def test_pictures_come_in_the_sizes_that_preprocessing_makes() -> None:
         assert short % 8 == long % 8 == 0
 
 
-def test_what_is_drawn_smaller_is_enlarged_to_the_batchs_size() -> None:
+def test_what_is_drawn_smaller_or_larger_is_resized_to_the_batchs_size() -> None:
     writer, index = PromptWriter(build_tokenizer(), PromptRules(names=(4,))), 1
-    drawn, enlarged = (
+    drawn, enlarged, reduced = (
         SceneBatches(writer, replace(RULES, drawn=part, told_share=0.0), 5, 0, 6)[index].pixels
-        for part in ((1.0, 1.0), (0.4, 0.5))
+        for part in ((1.0, 1.0), (0.4, 0.5), (1.4, 1.5))
     )
-    assert enlarged.shape == drawn.shape
-    assert enlarged.is_contiguous(memory_format=torch.channels_last)
+    for resized in (enlarged, reduced):
+        assert resized.shape == drawn.shape
+        assert resized.is_contiguous(memory_format=torch.channels_last)
     assert _steepness(enlarged) < 0.75 * _steepness(drawn)
 
 
