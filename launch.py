@@ -147,6 +147,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="launch.py",
         description="Type what you see, correct what it finds, teach the same detector, export the dataset.",
+        epilog="Without a command the page opens: `launch.py --port 8000` means `launch.py serve --port 8000`.",
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
@@ -160,13 +161,13 @@ def parser() -> argparse.ArgumentParser:
 
     add(serve, _serve_options, _workspace, _detector, _segmenter)
     add(test)
-    add(detect, _detect_options, _tiles, _workspace, _detector, _segmenter, _json)
+    add(detect, _detect_options, _task, _tiles, _workspace, _detector, _segmenter, _json)
     add(import_, _import_options, _workspace, _json)
-    add(label, _label_options, _tiles, _dataset, _workspace, _detector, _segmenter, _json)
+    add(label, _label_options, _task, _tiles, _dataset, _workspace, _detector, _segmenter, _json)
     add(accept, _accept_options, _dataset, _workspace, _json)
     add(train, _train_options, _settings, _dataset, _workspace, _detector, _json)
     add(preview, _preview_options, _settings, _dataset, _workspace, _detector, _json)
-    add(evaluate, _evaluate_options, _workspace, _detector, _json)
+    add(evaluate, _evaluate_options, _task, _workspace, _detector, _json)
     add(export, _export_options, _dataset, _workspace, _json)
     add(models, _models_options, _workspace, _json)
     add(scenes, _scenes_options, _json)
@@ -176,7 +177,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _workspace(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--workspace", type=Path, metavar="DIR", help="default: $GROUNDWORK_WORKSPACE or ~/.groundwork")
-    sub.add_argument("--database", metavar="URL", help="an SQLAlchemy URL; default: groundwork.db in the workspace")
+    sub.add_argument("--database", metavar="URL", help="sqlite:///FILE; default: groundwork.db in the workspace")
 
 
 def _detector(sub: argparse.ArgumentParser) -> None:
@@ -184,7 +185,12 @@ def _detector(sub: argparse.ArgumentParser) -> None:
 
 
 def _segmenter(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--segmenter", default="starter", metavar="NAME", help="starter, grabcut, a .pth file or a folder")
+    sub.add_argument(
+        "--segmenter",
+        default="starter",
+        metavar="NAME",
+        help="starter, grabcut, a fetched SAM, a .pth file or a folder",
+    )
 
 
 def _json(sub: argparse.ArgumentParser) -> None:
@@ -197,40 +203,45 @@ def _tiles(sub: argparse.ArgumentParser) -> None:
 
 
 def _dataset(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--dataset", required=True, metavar="NAME")
+    sub.add_argument("--dataset", required=True, metavar="NAME", help="as `import` named it")
 
 
 def _serve_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--host", default="127.0.0.1")
-    sub.add_argument("--port", type=port, default=7860)
+    sub.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone)")
+    sub.add_argument("--port", type=port, default=7860, help="0: any that is free (7860)")
     sub.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     sub.add_argument("--auth", metavar="USER:PASSWORD", help="ask for these on every request")
 
 
+def _task(sub: argparse.ArgumentParser) -> None:
+    what = "all of each name (detect), all that each phrase of a sentence may be (ground), the one thing meant (refer)"
+    sub.add_argument("--task", choices=("detect", "ground", "refer"), default="detect", help=f"{what}; detect")
+
+
 def _detect_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    sub.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="files to look at")
     sub.add_argument("--prompt", required=True, help='such as "cat. remote control."')
-    sub.add_argument("--task", choices=("detect", "ground", "refer"), default="detect")
-    sub.add_argument("--threshold", type=fraction, default=0.3)
+    sub.add_argument("--threshold", type=fraction, default=0.3, help="least score of what is shown (0.3)")
     sub.add_argument("--masks", action="store_true", help="a mask for each box")
     sub.add_argument("--output", type=Path, metavar="DIR", help="write pictures with the boxes drawn in")
 
 
 def _import_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("path", type=Path, metavar="PATH")
-    sub.add_argument("--dataset", required=True, metavar="NAME")
+    sub.add_argument("path", type=Path, metavar="PATH", help="a folder of images, with labels or without, or a file")
+    sub.add_argument("--dataset", required=True, metavar="NAME", help="made where there is none of that name")
     formats = ("auto", "images", "coco", "yolo", "voc", "odvg", "lvis", "labelstudio", "labelme")
-    sub.add_argument("--format", choices=formats, default="auto")
+    what = "how labels are written (auto: as they look); lvis, labelstudio and labelme are not written yet"
+    sub.add_argument("--format", choices=formats, default="auto", help=what)
     sub.add_argument("--images", type=Path, metavar="DIR", help="where the images are, when not beside the labels")
-    sub.add_argument("--split", choices=("train", "val", "test"))
+    what = "of every image, known ones too; of labels with lists of splits: that list alone"
+    sub.add_argument("--split", choices=("train", "val", "test"), help=what)
 
 
 def _label_options(sub: argparse.ArgumentParser) -> None:
     prompt = sub.add_mutually_exclusive_group()
-    prompt.add_argument("--prompt", metavar="TEXT")
+    prompt.add_argument("--prompt", metavar="TEXT", help="what to find; without it the dataset's categories")
     prompt.add_argument("--ontology", type=Path, metavar="FILE.yaml", help="category names, each with its phrases")
-    sub.add_argument("--task", choices=("detect", "ground", "refer"), default="detect", help="how the prompt is read")
-    sub.add_argument("--masks", action="store_true")
+    sub.add_argument("--masks", action="store_true", help="a mask for each box")
     sub.add_argument(
         "--batch", type=positive, metavar="N", help="images looked at together: 1 on a CPU, 8 on a GPU if not given"
     )
@@ -238,18 +249,20 @@ def _label_options(sub: argparse.ArgumentParser) -> None:
         "--consensus", metavar="NAME", help="a second detector: what one of the two alone sees is marked for review"
     )
     sub.add_argument("--again", action="store_true", help="also images that were asked this very question before")
-    sub.add_argument("--runner", choices=("local", "ray"), default="local")
+    sub.add_argument("--runner", choices=("local", "ray"), default="local", help="ray is not written yet (local)")
 
 
 def _accept_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--threshold", type=fraction, default=0.5)
+    sub.add_argument("--threshold", type=fraction, default=0.5, help="least score of what is accepted (0.5)")
 
 
 def _settings(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--mode", choices=("vocabulary", "closed", "open"), default=None)
-    sub.add_argument("--steps", type=positive, metavar="N")
-    sub.add_argument("--config", type=Path, metavar="FILE.yaml")
-    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
+    what = "learn these and keep the rest (vocabulary), these alone count (closed), some held out (open); vocabulary"
+    sub.add_argument("--mode", choices=("vocabulary", "closed", "open"), default=None, help=what)
+    sub.add_argument("--steps", type=positive, metavar="N", help="as many as suit machine and images if not given")
+    sub.add_argument("--config", type=Path, metavar="FILE.yaml", help="settings, a line each: docs/training.md has all")
+    what = "one setting, as in learning_rate=0.0002; stronger than the file, may be repeated"
+    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help=what)
 
 
 def _train_options(sub: argparse.ArgumentParser) -> None:
@@ -265,9 +278,8 @@ def _preview_options(sub: argparse.ArgumentParser) -> None:
 
 
 def _evaluate_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--dataset", metavar="NAME")
-    sub.add_argument("--split", choices=("train", "val", "test"))
-    sub.add_argument("--task", choices=("detect", "ground", "refer"), default="detect")
+    sub.add_argument("--dataset", metavar="NAME", help="of the workspace; or --layout, --annotations and --images")
+    sub.add_argument("--split", choices=("train", "val", "test"), help="images to measure on; without it all labelled")
     what = "of the confusion matrix (the suggested ones), or of an answer that may be empty (0.7)"
     sub.add_argument("--threshold", type=fraction, help=what)
     sub.add_argument("--output", type=Path, metavar="DIR", help="write a report with curves and pictures")
@@ -280,21 +292,24 @@ def _evaluate_options(sub: argparse.ArgumentParser) -> None:
 
 
 def _export_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--format", choices=("coco", "yolo", "voc", "odvg", "lvis"), default="coco")
-    sub.add_argument("--output", type=Path, required=True, metavar="DIR")
-    sub.add_argument("--images", choices=("copy", "link", "none"), default="copy")
+    formats = ("coco", "yolo", "voc", "odvg", "lvis")
+    sub.add_argument("--format", choices=formats, default="coco", help="coco; the others are not written yet")
+    sub.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new folder")
+    sub.add_argument("--images", choices=("copy", "link", "none"), default="copy", help="beside the labels (copy)")
     sub.add_argument("--masks", choices=("rle", "polygons"), default="rle", help="how masks are written")
-    sub.add_argument("--snapshot", metavar="ID")
+    sub.add_argument("--snapshot", metavar="ID", help="not written yet")
 
 
 def _models_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("action", nargs="?", choices=("list", "pull", "promote", "rollback"), default="list")
-    sub.add_argument("name", nargs="?")
+    what = "show all, fetch one from the hub, put a taught one (or the starter) to work, or take that back (list)"
+    sub.add_argument("action", nargs="?", choices=("list", "pull", "promote", "rollback"), default="list", help=what)
+    what = "pull: a short name, see README.md, or a hub id; promote: as `models` lists it"
+    sub.add_argument("name", nargs="?", help=what)
 
 
 def _scenes_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--output", type=Path, required=True, metavar="DIR")
-    sub.add_argument("--images", type=positive, default=192, metavar="N")
+    sub.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new folder")
+    sub.add_argument("--images", type=positive, default=192, metavar="N", help="(192)")
     sub.add_argument("--seed", type=natural, default=7, help="the starter has learned from others (7)")
     sub.add_argument("--captions", action="store_true", help="with captions and referring expressions, as ODVG")
 

@@ -177,8 +177,8 @@ def _mount_page(app: FastAPI, services: Services, host: str, port: int) -> None:
 def _prepare_gradio(temporary: Path) -> None:
     """The environment Gradio reads when it is imported: no telemetry, no sharing, files in a folder of our own."""
     temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("ALLOWED_PATHS", "SHARE", "MCP_SERVER", "ROOT_PATH", "LOCAL_DEV_MODE", "RUN_HISTORY", "SSR_MODE"):
-        os.environ.pop(f"GRADIO_{name}", None)
+    for name in [name for name in os.environ if name.startswith("GRADIO_")]:
+        del os.environ[name]  # some of them open doors
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(temporary)
 

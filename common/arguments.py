@@ -28,7 +28,8 @@ def _within(text: str, kind: Callable[[str], float], low: float, high: float) ->
     try:
         value = kind(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of that kind") from None
+        what = "a whole number" if kind is int else "a number"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
     if not low <= value <= high:
         raise argparse.ArgumentTypeError(f"{text} is not between {low:,} and {high:,}")
     return value

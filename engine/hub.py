@@ -35,6 +35,6 @@ def find_folder(source: str | Path, *, allow_download: bool = False) -> Path:
     except HFValidationError as error:
         raise WeightsMissing(f"{str(source)!r} is no hub id. Give a folder or an id such as owner/name.") from error
     except HfHubHTTPError as error:
-        raise WeightsMissing(
-            f"The hub does not give {str(source)!r} ({error.response.status_code}). Check its name."
-        ) from error
+        status = error.response.status_code
+        locked = " Where its authors grant access, log in by `.venv/bin/hf auth login`." if status in (401, 403) else ""
+        raise WeightsMissing(f"The hub does not give {str(source)!r} ({status}). Check its name.{locked}") from error

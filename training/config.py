@@ -71,7 +71,7 @@ class TrainConfig:
     replay_threshold: float = 0.5  # lowest score of what is repeated
     novel: tuple[str, ...] = ()  # categories "open" holds out; empty: a quarter of them, drawn by the seed
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on CUDA
-    recompute: bool = False  # activations of backbone and encoder are computed anew for the gradient: less memory
+    recompute: bool = False  # activations of all layers are computed anew for the gradient: less memory
     validate_every: int = 0  # steps; 0: once an epoch, but at most `max_validations` times
     max_validations: int = 10  # only read where validate_every is 0
     early_stop: int = 0  # validations without a better AP after which a run ends; 0: never

@@ -60,7 +60,7 @@ def import_path(
     if images_dir is not None and not images_dir.is_dir():
         raise ImportRefused(f"There is no folder {printable(str(images_dir))!r} for the images. Check --images.")
     if format not in FORMATS:
-        raise ImportRefused(f"Unknown format {format!r}. Use one of {', '.join(FORMATS)}.")
+        raise ImportRefused(f"Import of {printable(format)!r} is not written yet. Use one of {', '.join(FORMATS)}.")
     parsed = _read(path, detect_format(path) if format == "auto" else format, images_dir, split)
     if not parsed.files and not parsed.skipped:
         raise ImportRefused(f"No images ({', '.join(IMAGE_FORMATS)}) in {printable(str(path))!r}. Name another folder.")

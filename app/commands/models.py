@@ -5,19 +5,20 @@ from dataclasses import asdict
 
 from app.commands.terminal import print_document, say
 from app.services import Services, opened
-from app.services.models import HUB_NAMES, pull
+from app.services.models import hub_id_of, pull
 
 
 def run(arguments: argparse.Namespace) -> int:
     """List, fetch, promote or roll back."""
     if arguments.action in ("pull", "promote") and not arguments.name:
-        say(f"models {arguments.action} needs a name, as in: models {arguments.action} llmdet_tiny")
+        example = {"pull": "llmdet_tiny", "promote": "parts-1, a detector that was taught here"}[arguments.action]
+        say(f"models {arguments.action} needs a name, as in: models {arguments.action} {example}")
         return 2
     if arguments.action == "pull":
-        hub_id = HUB_NAMES.get(arguments.name, arguments.name)
+        hub_id = hub_id_of(arguments.name)
         say(f"Fetching {hub_id} from the hub (hundreds of MB).")
-        pull(arguments.name)
-        say(f"{arguments.name} is at hand: use it with --detector {arguments.name}.")
+        role = pull(arguments.name)
+        say(f"{arguments.name} is at hand: use it with --{role} {arguments.name}.")
         if arguments.json:
             print_document({"pulled": arguments.name, "hub_id": hub_id})
         return 0
@@ -31,13 +32,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def show(services: Services, *, as_json: bool) -> None:
-    """All detectors at hand, the promoted one marked."""
-    views = services.models.list()
+    """All detectors at hand, the one in use marked."""
+    views, fetched, current = services.models.list(), services.models.fetched(), services.models.current()
     if as_json:
-        print_document({"current": services.models.current(), "models": [asdict(view) for view in views]})
+        document = {"current": current, "models": [asdict(view) for view in views], "fetched": fetched}
+        print_document(document)
         return
     for view in views:
-        mark = "*" if view.promoted else " "
         score = view.metrics.get("AP50")
-        print(f"{mark} {view.name:30} {view.base or '':20} {'' if score is None else f'AP50 {score:.3f}'}")
-    print(f"in use: {services.models.current()}")
+        what = "" if score is None else f"AP50 {score:.3f}"
+        print(f"{'*' if view.name == current else ' '} {view.name:30} {view.base or '':20} {what}".rstrip())
+    for name in fetched:
+        print(f"{'*' if hub_id_of(name) == hub_id_of(current) else ' '} {name:30} fetched, used by --detector {name}")
+    print(f"in use: {current}")

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from annotations import runs
 from annotations.database import Store
@@ -15,6 +15,8 @@ from common.sharing import SharedDevice
 if TYPE_CHECKING:
     from engine.recovery import RecoveringDetector
     from engine.segmenters.base import Segmenter
+
+Role = Literal["detector", "segmenter"]
 
 STARTER = "starter"
 LLMDET = "iSEE-Laboratory/llmdet_tiny"
@@ -33,7 +35,15 @@ HUB_NAMES = {
     "omdet-turbo-tiny": "omlab/omdet-turbo-swin-tiny-hf",
     "sam3": "facebook/sam3",
 }
-"""Short names of public checkpoints; any other hub id works as well."""
+"""Short names of public detectors; any other hub id works as well."""
+
+SEGMENTERS = {
+    "sam-base": "facebook/sam-vit-base",
+    "sam-huge": "facebook/sam-vit-huge",
+    "sam2-tiny": "facebook/sam2.1-hiera-tiny",
+    "sam2-large": "facebook/sam2.1-hiera-large",
+}
+"""Short names of public segmenters; any other hub id of a SAM or SAM 2 works as well."""
 
 FEATURES_MB = 512
 """Kept of what the detector saw last, so that another prompt on an image need not look at it again: a dozen images of a
@@ -193,7 +203,7 @@ class Models:
             if self._segmenter is None:
                 from engine.segmenters.loading import load_segmenter
 
-                self._segmenter = load_segmenter(self._asked_segmenter)
+                self._segmenter = load_segmenter(SEGMENTERS.get(self._asked_segmenter, self._asked_segmenter))
             return self._segmenter
 
     @property
@@ -218,6 +228,10 @@ class Models:
         known = ", ".join([STARTER, *registered, *HUB_NAMES])
         raise ModelNotFound(f"There is no detector {name!r}: use a folder, a hub id, or one of {known}.")
 
+    def fetched(self) -> list[str]:
+        """Short names of the public detectors that are on this machine."""
+        return [name for name, hub_id in HUB_NAMES.items() if self._is_cached(hub_id)]
+
     def list(self) -> list[ModelView]:
         """The starter and all trained checkpoints, newest first."""
         with self._store.reading() as session:
@@ -230,7 +244,14 @@ class Models:
         return [*trained, ModelView(STARTER, None, None, {}, promoted is None)]
 
     def promote(self, name: str) -> None:
-        """Put a trained checkpoint (or the starter) to work from now on."""
+        """Put a trained checkpoint (or the starter) to work from now on.
+
+        Raises:
+            ModelNotFound: a public detector.
+            annotations.errors.NotFound: no such checkpoint.
+        """
+        if name in HUB_NAMES or name in HUB_NAMES.values():
+            raise ModelNotFound(f"{name!r} was not taught here: it is used by --detector {name}, not by promoting it.")
         with self._store.writing() as session:
             runs.promote(session, None if name == STARTER else name)
         self._asked = "auto"  # the choice of now outweighs the one this process was started with
@@ -243,15 +264,27 @@ class Models:
         return self.current()
 
 
-def pull(name: str) -> None:
+def pull(name: str) -> Role:
     """Fetch a public checkpoint from the hub into the local cache and load it once; the only place that downloads.
 
     Raises:
         engine.errors.EngineError: the hub can't be reached, has no such checkpoint, or it can't be loaded.
     """
     from engine.checkpoints import load_detector
+    from engine.hub import find_folder
+    from engine.segmenters.loading import is_segmenter, load_segmenter
 
-    load_detector(HUB_NAMES.get(name, name), device="cpu", allow_download=True)
+    folder = find_folder(hub_id_of(name), allow_download=True)
+    if is_segmenter(folder):
+        load_segmenter(folder, device="cpu")
+        return "segmenter"
+    load_detector(folder, device="cpu")
+    return "detector"
+
+
+def hub_id_of(name: str) -> str:
+    """What the hub calls a detector or segmenter with a short name; other names are as they are."""
+    return {**HUB_NAMES, **SEGMENTERS}.get(name, name)
 
 
 def _is_cached(hub_id: str) -> bool:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from engine.checkpoint_files import read_json
 from engine.segmenters.base import Segmenter
 from engine.segmenters.grabcut import GrabCut
 
@@ -11,6 +12,14 @@ STARTER_FOLDER = Path(__file__).parents[1] / "weights" / "segmenter"
 DEFAULT = STARTER
 
 _SMALL_INPUT_PX = 384  # below it a SAM looks at the surroundings of each thing instead of at whole pictures
+
+
+def is_segmenter(folder: Path) -> bool:
+    """Whether a checkpoint folder says that it holds a SAM or a SAM 2."""
+    from engine.segmenters.sam_transformers import MODELS
+
+    config = folder / "config.json"
+    return config.is_file() and read_json(config).get("model_type") in MODELS
 
 
 def load_segmenter(

@@ -19,7 +19,7 @@ from engine.pretrained import load_pretrained
 from engine.products import fast_products
 from engine.segmenters.base import EMBEDDINGS_BYTES, MaskPrompts, Masks, Points, masks_at_once
 
-_MODELS = {"sam": SamModel, "sam2": Sam2Model, "sam2_video": Sam2Model}  # published SAM 2 are video models
+MODELS = {"sam": SamModel, "sam2": Sam2Model, "sam2_video": Sam2Model}  # published SAM 2 are video models
 
 _MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 _STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
@@ -134,8 +134,8 @@ def load_transformers_sam(
         CheckpointRefused: it is broken, of another kind, or could run code.
     """
     folder = find_folder(source, allow_download=allow_download)
-    config = check_folder(folder, tuple(_MODELS))
-    model = load_pretrained(_MODELS[config["model_type"]], folder)
+    config = check_folder(folder, tuple(MODELS))
+    model = load_pretrained(MODELS[config["model_type"]], folder)
     return TransformersSam(model, name=name or Path(source).name or folder.resolve().name, device=device)
 
 

@@ -137,7 +137,7 @@ class Results {
     const rows = categoryRows(document, before?.document, categories);
     const category = rows.some((row) => row.name === chosen) ? chosen : EVERYTHING;
     this.changes = thresholdChanges(rows);
-    fill(this.notes, evaluation.learnt_from && notice("plain", "It was taught on this dataset and may have learnt from these very images, so the numbers flatter. Give some images the split val."));
+    fill(this.notes, evaluation.learnt_from && notice("plain", "It was taught on this dataset and may have learnt from these very images, so the numbers flatter. Import some of these images once more with the split val, so that it does not learn from them."));
     const names = others.map((other) => other.document.detector);
     fill(this.compare, names.length > 0 && labelled("compared with", "Compared with", names.map((name) => [name, shortName(name)]), this.onCompared));
     if (names.length) this.compare.querySelector("select").value = before.document.detector;

@@ -42,7 +42,7 @@ export function mount(element) {
 function aboutStarter() {
   return h("div", { class: "gt-notice gt-advice" },
     h("p", {}, h("b", {}, "The starter knows 542 drawn things and no photos. "),
-      "It learns yours on the Teach tab, from a few hundred labelled photos. To find everyday things on photos at once, fetch a detector that knows thousands of them (hundreds of MB, once), then restart:"),
+      "It learns yours on the Teach tab, from a hundred labelled photos or more. To find everyday things on photos at once, fetch a detector that knows thousands of them (hundreds of MB, once), then restart:"),
     h("div", { class: "gt-path" }, h("code", {}, "python3 launch.py models pull llmdet_tiny")));
 }
 

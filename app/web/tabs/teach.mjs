@@ -208,7 +208,7 @@ class RunView {
     this.bar.hidden = this.charts.hidden = !run;
     if (!run) {
       fill(this.head, h("h2", {}, "No run yet"));
-      this.words.textContent = "Label a few images, then press Teach. A run has its own process: it goes on when this page is closed.";
+      this.words.textContent = "Label images, then press Teach: ten show how it works, a hundred make a detector. A run has its own process: it goes on when this page is closed.";
       fill(this.numbers);
       fill(this.buttons);
       return;

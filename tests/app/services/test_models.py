@@ -5,8 +5,9 @@ import pytest
 from annotations import runs
 from annotations.errors import NotFound
 from app.services import Services, opened
-from app.services.models import LLMDET, ModelNotFound, Models
+from app.services.models import LLMDET, ModelNotFound, Models, pull
 from engine.errors import WeightsMissing
+from tests.tiny_sam import tiny_transformers_sam
 
 
 def test_without_a_choice_the_starter_is_in_use(tmp_path: Path) -> None:
@@ -53,6 +54,21 @@ def test_an_unknown_name_says_what_there_is(services: Services) -> None:
 def test_a_checkpoint_that_does_not_exist_cannot_be_promoted(services: Services) -> None:
     with pytest.raises(NotFound, match="'nope'"):
         services.models.promote("nope")
+
+
+def test_a_public_detector_is_not_promoted_but_asked_for(services: Services) -> None:
+    with pytest.raises(ModelNotFound, match="--detector llmdet_tiny"):
+        services.models.promote("llmdet_tiny")
+
+
+def test_what_was_fetched_is_listed_by_its_short_name(services: Services) -> None:
+    assert Models(services.store, is_cached=lambda hub_id: hub_id == LLMDET).fetched() == ["llmdet_tiny"]
+
+
+def test_what_is_fetched_is_loaded_as_what_it_is(tmp_path: Path, tiny_detector: Path) -> None:
+    tiny_transformers_sam().save_pretrained(tmp_path)
+    assert pull(str(tmp_path)) == "segmenter"
+    assert pull(str(tiny_detector)) == "detector"
 
 
 def test_a_folder_without_weights_is_one_line(services: Services, tmp_path: Path) -> None:
