@@ -155,7 +155,7 @@ def _row(benchmark: TuningBenchmark, name: str, start: Start, done: list[dict[st
         "seed": benchmark.seed,
         "asked_steps": benchmark.steps,
         "settings": list(benchmark.settings),
-        "weights": hashlib.sha256((_folder(benchmark) / "model.safetensors").read_bytes()).hexdigest()[:12],
+        "begun_with": _begun_with(_folder(benchmark), start),
     }
     for row in done:
         if key.items() <= row.items():
@@ -164,6 +164,13 @@ def _row(benchmark: TuningBenchmark, name: str, start: Start, done: list[dict[st
     if benchmark.output is not None:
         add_row(benchmark.output, row)
     return row
+
+
+def _begun_with(folder: Path, start: Start) -> str:
+    """What a run depends on of the checkpoint it begins with: random weights have all of it but the weights."""
+    files = sorted(path for path in folder.iterdir() if path.suffix in {".json", ".safetensors"})
+    read = (path.read_bytes() for path in files if start == "starter" or path.suffix == ".json")
+    return hashlib.sha256(b"".join(read)).hexdigest()[:12]
 
 
 def _taught(benchmark: TuningBenchmark, name: str, start: Start, say: Say) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import launch
 from engine.checkpoints import load_grounding_detector
 from tests.tiny_checkpoint import save_tiny_checkpoint
 from tests.training.coloured_squares import squares
 from training.benchmarks.race import Curve
+from training.benchmarks.rows import read_rows
 from training.benchmarks.starter_tuning import TuningBenchmark, ratio_of_steps, run
 
 QUICK = ("validate_every=1", "batch_size=2")
@@ -79,15 +81,17 @@ def test_runs_of_several_seeds_are_compared_by_their_means(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_other_weights_are_measured_anew(tmp_path: Path) -> None:
+def test_other_weights_are_measured_anew_beside_the_same_random_ones(tmp_path: Path) -> None:
     tiny = save_tiny_checkpoint(tmp_path / "tiny", backbone="resnet")
     other = tmp_path / "other"
     shutil.copytree(tiny, other)
+    weights = load_file(other / "model.safetensors")
+    save_file({name: value * 2 for name, value in weights.items()}, other / "model.safetensors", {"format": "pt"})
     output = tmp_path / "runs.jsonl"
-    row = {"dataset": "squares", "start": "starter", "seed": 0, "asked_steps": 1, "settings": list(QUICK)}
-    output.write_text(json.dumps({**row, "weights": "of another"}) + "\n", encoding="utf-8")
-    run(TuningBenchmark(_data(tmp_path), other, 1, 0, 1, output, ("squares",), QUICK), lambda line: None)
-    assert len(output.read_text(encoding="utf-8").splitlines()) == 3
+    one = TuningBenchmark(_data(tmp_path), tiny, 1, 0, 1, output, ("squares",), QUICK)
+    for benchmark in (one, replace(one, detector=other)):
+        run(benchmark, lambda line: None)
+    assert [row["start"] for row in read_rows(output)] == ["starter", "random", "starter"]
 
 
 def test_random_weights_have_the_shape_of_the_starter_and_nothing_else_of_it(tmp_path: Path) -> None:
