@@ -54,7 +54,7 @@ def match(
 ) -> list[Matches]:
     """The cheapest one-to-one assignment of each layer in each image (Carion et al., arXiv:2005.12872, section 3.1).
 
-    With `cost_behind`, the query of the best proposal on a thing answers for it where prices are near: the same one in
+    With `cost_behind`, the query of the best proposal on a box answers for it where prices are near: the same one in
     every layer and every step, so that the others can learn that they are second.
 
     Args:
@@ -70,7 +70,7 @@ def match(
         [prices(logits, boxes, target_boxes, positive_map, text_mask, costs) for logits, boxes in layers]
     )
     if costs.cost_behind and proposals is not None:
-        tables = tables + costs.cost_behind * behind(proposals.float())[None, :, :, None]
+        tables = tables + costs.cost_behind * behind(proposals.float(), target_boxes)
     host = tables.cpu().numpy()  # one transfer for all layers: (L, B, Q, N)
     return [_assigned(table, counts, target_boxes.device) for table in host]
 
@@ -88,14 +88,19 @@ def prices(
 
 
 @torch.no_grad()
-def behind(proposals: Tensor) -> Tensor:
-    """(B, Q) bool, whether a better proposal lies on the same place, by an IoU of more than 0.4.
+def behind(proposals: Tensor, target_boxes: Tensor) -> Tensor:
+    """(B, Q, N) bool, whether a better proposal on that box lies on the same place, by an IoU of more than 0.4.
+
+    A better proposal beside the box, as a part of a large thing or the whole picture is, gives way: the price would
+    keep from the thing all queries that lie on it.
 
     Args:
         proposals: (B, Q, 4) cxcywh, the best first.
+        target_boxes: (B, N, 4) cxcywh.
     """
-    overlaps = giou(proposals[:, :, None], proposals[:, None])[1]  # (B, Q, Q)
-    return (overlaps.tril(-1) > _SAME_PLACE).any(-1)
+    better = giou(proposals[:, :, None], proposals[:, None])[1].tril(-1) > _SAME_PLACE  # (B, Q, Q)
+    on = giou(proposals[:, :, None], target_boxes[:, None])[1] > _ON  # (B, Q, N)
+    return (better.float() @ on.float()) > 0
 
 
 @torch.no_grad()

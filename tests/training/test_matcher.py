@@ -77,8 +77,20 @@ def test_a_masked_token_has_no_say_in_the_match() -> None:
 
 def test_a_proposal_on_the_place_of_a_better_one_is_behind_it() -> None:
     first, beside, far = [0.3, 0.3, 0.2, 0.2], [0.32, 0.3, 0.2, 0.2], [0.8, 0.8, 0.2, 0.2]
-    assert behind(torch.tensor([[first, far, beside, far]])).tolist() == [[False, False, True, True]]
-    assert behind(torch.tensor([[beside, first]])).tolist() == [[False, True]]
+    targets = torch.tensor([[first, far]])
+    found = behind(torch.tensor([[first, far, beside, far]]), targets)
+    assert found.tolist() == [[[False, False], [False, False], [True, False], [False, True]]]
+    assert behind(torch.tensor([[beside, first]]), targets).tolist() == [[[False, False], [True, False]]]
+
+
+def test_a_better_proposal_that_is_not_on_the_box_gives_way_to_one_that_is() -> None:
+    half, whole, thing = [0.3, 0.45, 0.4, 0.5], [0.5, 0.5, 1.0, 1.0], [0.4, 0.5, 0.6, 0.8]
+    targets = torch.tensor([[thing]])
+    overlaps = giou(torch.tensor([half, whole]), torch.tensor([thing]))[1]
+    assert ((overlaps > 0.4) & (overlaps < 0.5)).all()  # on its place, but not on it
+    assert behind(torch.tensor([[half, whole, thing, thing]]), targets).tolist() == [
+        [[False], [False], [False], [True]]
+    ]
 
 
 def test_the_better_proposal_answers_where_prices_are_near() -> None:
@@ -101,7 +113,7 @@ def test_a_thing_that_only_second_proposals_lie_on_is_answered_for() -> None:
     boxes, logits = torch.tensor([[one, other]]), torch.zeros(1, 2, 1)
     targets, names = torch.tensor([[one, other]]), torch.ones(1, 2, 1)
     mask = torch.ones(1, 1, dtype=torch.bool)
-    assert behind(boxes).tolist() == [[False, True]]
+    assert behind(boxes, targets).tolist() == [[[False, False], [True, True]]]
     (found,) = match([(logits, boxes)], targets, names, [2], mask, replace(COSTS, cost_behind=2.0), boxes)
     assert dict(zip(found.target.tolist(), found.query.tolist(), strict=True)) == {0: 0, 1: 1}
 
