@@ -89,18 +89,19 @@ def prices(
 
 @torch.no_grad()
 def behind(proposals: Tensor, target_boxes: Tensor) -> Tensor:
-    """(B, Q, N) bool, whether a better proposal on that box lies on the same place, by an IoU of more than 0.4.
+    """(B, Q, N) bool, whether a better proposal lies on the same place, by an IoU of more than 0.4.
 
-    A better proposal beside the box, as a part of a large thing or the whole picture is, gives way: the price would
-    keep from the thing all queries that lie on it.
+    The best of the proposals that lie on a box is behind none for that box, though half of a large thing, or the whole
+    picture, may be better: else all that lie on it would be behind what does not.
 
     Args:
         proposals: (B, Q, 4) cxcywh, the best first.
         target_boxes: (B, N, 4) cxcywh.
     """
-    better = giou(proposals[:, :, None], proposals[:, None])[1].tril(-1) > _SAME_PLACE  # (B, Q, Q)
+    overlaps = giou(proposals[:, :, None], proposals[:, None])[1]  # (B, Q, Q)
+    second = (overlaps.tril(-1) > _SAME_PLACE).any(-1)
     on = giou(proposals[:, :, None], target_boxes[:, None])[1] > _ON  # (B, Q, N)
-    return (better.float() @ on.float()) > 0
+    return second[..., None] & ~(on & (on.cumsum(1) == 1))
 
 
 @torch.no_grad()

@@ -77,20 +77,18 @@ def test_a_masked_token_has_no_say_in_the_match() -> None:
 
 def test_a_proposal_on_the_place_of_a_better_one_is_behind_it() -> None:
     first, beside, far = [0.3, 0.3, 0.2, 0.2], [0.32, 0.3, 0.2, 0.2], [0.8, 0.8, 0.2, 0.2]
-    targets = torch.tensor([[first, far]])
-    found = behind(torch.tensor([[first, far, beside, far]]), targets)
-    assert found.tolist() == [[[False, False], [False, False], [True, False], [False, True]]]
-    assert behind(torch.tensor([[beside, first]]), targets).tolist() == [[[False, False], [True, False]]]
+    target = torch.tensor([[first]])
+    assert behind(torch.tensor([[first, far, beside, far]]), target)[0, :, 0].tolist() == [False, False, True, True]
+    assert behind(torch.tensor([[beside, first]]), target)[0, :, 0].tolist() == [False, True]
 
 
-def test_a_better_proposal_that_is_not_on_the_box_gives_way_to_one_that_is() -> None:
+def test_the_best_proposal_on_a_box_is_behind_none_that_is_beside_it() -> None:
     half, whole, thing = [0.3, 0.45, 0.4, 0.5], [0.5, 0.5, 1.0, 1.0], [0.4, 0.5, 0.6, 0.8]
     targets = torch.tensor([[thing]])
     overlaps = giou(torch.tensor([half, whole]), torch.tensor([thing]))[1]
     assert ((overlaps > 0.4) & (overlaps < 0.5)).all()  # on its place, but not on it
-    assert behind(torch.tensor([[half, whole, thing, thing]]), targets).tolist() == [
-        [[False], [False], [False], [True]]
-    ]
+    found = behind(torch.tensor([[half, whole, thing, thing]]), targets)
+    assert found[0, :, 0].tolist() == [False, False, False, True]
 
 
 def test_the_better_proposal_answers_where_prices_are_near() -> None:
