@@ -19,9 +19,9 @@ def test_what_is_in_range_is_read(kind: Callable[[str], float], text: str, value
     [
         (port, "65536", "not between 0 and 65,535"),
         (positive, "0", "not between 1 and"),
-        (positive, "two", "'two' is not a number"),
+        (positive, "two", "'two' is not a whole number"),
         (natural, "-1", "not between 0 and"),
-        (natural, "1.5", "'1.5' is not a number"),
+        (natural, "1.5", "'1.5' is not a whole number"),
         (fraction, "1.01", "not between 0 and 1"),
         (fraction, "nan", "not between 0 and 1"),
     ],
