@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from annotations import runs
 from annotations.database import Store
+from annotations.errors import NotFound
 from app.services.turns import Turns, Urgency
 from common.sharing import SharedDevice
 
@@ -250,10 +251,13 @@ class Models:
             ModelNotFound: a public detector.
             annotations.errors.NotFound: no such checkpoint.
         """
-        if name in HUB_NAMES or name in HUB_NAMES.values():
-            raise ModelNotFound(f"{name!r} was not taught here: it is used by --detector {name}, not by promoting it.")
-        with self._store.writing() as session:
-            runs.promote(session, None if name == STARTER else name)
+        try:
+            with self._store.writing() as session:
+                runs.promote(session, None if name == STARTER else name)
+        except NotFound:
+            if name not in HUB_NAMES and name not in HUB_NAMES.values():
+                raise
+            raise ModelNotFound(f"{name!r} was not taught here: use it by --detector {name}.") from None
         self._asked = "auto"  # the choice of now outweighs the one this process was started with
 
     def rollback(self) -> str:
@@ -270,11 +274,10 @@ def pull(name: str) -> Role:
     Raises:
         engine.errors.EngineError: the hub can't be reached, has no such checkpoint, or it can't be loaded.
     """
-    from engine.checkpoints import load_detector
-    from engine.hub import find_folder
+    from engine.checkpoints import folder_of, load_detector
     from engine.segmenters.loading import is_segmenter, load_segmenter
 
-    folder = find_folder(hub_id_of(name), allow_download=True)
+    folder = folder_of(hub_id_of(name), allow_download=True)
     if is_segmenter(folder):
         load_segmenter(folder, device="cpu")
         return "segmenter"
