@@ -199,7 +199,13 @@ def _json(sub: argparse.ArgumentParser) -> None:
 
 def _tiles(sub: argparse.ArgumentParser) -> None:
     what = "find small things on large pictures, in tiles with a side of PX (the longest the detector reads)"
-    sub.add_argument("--tiles", type=positive, nargs="?", const=0, metavar="PX", help=what)
+    sub.add_argument("--tiles", type=_tile_side, nargs="?", const=0, metavar="PX", help=what)
+
+
+def _tile_side(text: str) -> int:
+    if not text.lstrip("-").isdecimal():  # `--tiles a.jpg`: taken for its side
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; images come before --tiles")
+    return positive(text)
 
 
 def _dataset(sub: argparse.ArgumentParser) -> None:

@@ -20,8 +20,13 @@ class PromoteBody(BaseModel):
 
 @router.get("")
 def list_models(services: Context) -> dict[str, Any]:
-    """The starter and all trained checkpoints, and the name of the one in use."""
-    return {"models": [asdict(view) for view in services.models.list()], "current": services.models.current()}
+    """The starter and all trained checkpoints, the name of the one in use, and the public ones that are at hand."""
+    models = services.models
+    return {
+        "models": [asdict(view) for view in models.list()],
+        "current": models.current(),
+        "fetched": models.fetched(),
+    }
 
 
 @router.post("/promote")

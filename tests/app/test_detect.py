@@ -63,6 +63,12 @@ def test_tiles_answer_with_the_same_document(detector: Path, tmp_path: Path) -> 
     assert documents[0]["images"] != documents[1]["images"] != documents[2]["images"]
 
 
+def test_an_image_that_is_taken_for_the_side_of_tiles_is_told_where_it_belongs(detector: Path, tmp_path: Path) -> None:
+    answer = detect(detector, tmp_path, "--prompt", "cat.", "--tiles", "a.jpg")
+    assert answer.returncode == 2
+    assert answer.stderr.splitlines()[-1].endswith("'a.jpg' is not a whole number; images come before --tiles")
+
+
 @pytest.mark.slow
 def test_a_picture_of_12000_by_9000_pixels_is_answered_within_two_gigabytes_and_a_half(
     detector: Path, tmp_path: Path

@@ -87,7 +87,9 @@ def _splits(subject: Subject, parts: Parts) -> Iterator[Problem]:
         return
     if parts.note is not None:
         what, _, advice = parts.note.partition(": ")
-        yield warning("no_validation", what.removesuffix("."), (advice or "Give some labelled images the split val."))
+        yield warning(
+            "no_validation", what.removesuffix("."), (advice or "Import some labelled images with the split val.")
+        )
     useful = {image.id for image in parts.train if len(image.boxes_xyxy)} | {image.id for image in parts.train_texts}
     if len(useful) < LEAST_IMAGES:
         what = f"Only {counted(len(useful), 'image')} with {'texts' if parts.train_texts else 'boxes'} to learn from"

@@ -26,10 +26,10 @@ export function mount(element) {
     said, table, advice, evaluation.element);
   const refresh = async () => {
     try {
-      const { models, current } = await getJson("models");
+      const { models, current, fetched } = await getJson("models");
       const known = models.some((model) => model.name === current);
       fill(table, list(known ? models : [{ name: current, label: shortName(current) }, ...models], current, say));
-      fill(advice, current === "starter" && aboutStarter());
+      fill(advice, fetched.length ? aboutFetched(fetched) : current === "starter" && aboutStarter());
       setEnabled(back, models.some((model) => model.base), "No checkpoint has been taught yet.");
     } catch (error) {
       fill(table, notice("bad", error.message));
@@ -44,6 +44,12 @@ function aboutStarter() {
     h("p", {}, h("b", {}, "The starter knows 542 drawn things and no photos. "),
       "It learns yours on the Teach tab, from a hundred labelled photos or more. To find everyday things on photos at once, fetch a detector that knows thousands of them (hundreds of MB, once), then restart:"),
     h("div", { class: "gt-path" }, h("code", {}, "python3 launch.py models pull llmdet_tiny")));
+}
+
+function aboutFetched(names) {
+  return h("div", { class: "gt-notice gt-advice", "data-testid": "fetched" },
+    h("p", {}, h("b", {}, `Fetched: ${names.join(", ")}. `), "To work with one of them, stop the program and start it with its name:"),
+    h("div", { class: "gt-path" }, h("code", {}, `python3 launch.py --detector ${names[0]}`)));
 }
 
 function list(models, current, say) {

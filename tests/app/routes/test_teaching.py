@@ -73,6 +73,18 @@ def test_a_checkpoint_is_put_to_work_and_taken_back(bench: Bench) -> None:
     assert bench.client.post("/api/models/promote", {"name": "other"}).status == 404
 
 
+def test_public_detectors_that_were_fetched_are_named(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    fetched = tmp_path / "models--IDEA-Research--grounding-dino-tiny"
+    (fetched / "refs").mkdir(parents=True)
+    (fetched / "refs" / "main").write_text("abc")
+    (fetched / "snapshots" / "abc").mkdir(parents=True)
+    (fetched / "snapshots" / "abc" / "model.safetensors").touch()
+    assert bench.client.get("/api/models").json()["fetched"] == ["grounding-dino-tiny"]
+
+
 def test_a_choice_on_the_page_outweighs_the_detector_the_server_was_started_with(tmp_path: Path) -> None:
     with workbench(tmp_path, detector="/models/other") as bench:
         with bench.services.store.writing() as session:
