@@ -88,7 +88,7 @@ def _splits(subject: Subject, parts: Parts) -> Iterator[Problem]:
     if parts.note is not None:
         what, _, advice = parts.note.partition(": ")
         yield warning(
-            "no_validation", what.removesuffix("."), (advice or "Import some labelled images with the split val.")
+            "no_validation", what.removesuffix("."), advice or "Import some labelled images with the split val."
         )
     useful = {image.id for image in parts.train if len(image.boxes_xyxy)} | {image.id for image in parts.train_texts}
     if len(useful) < LEAST_IMAGES:
