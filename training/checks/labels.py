@@ -50,6 +50,7 @@ def check_labels(subject: Subject, parts: Parts, novel: Sequence[str] = ()) -> I
     yield from _categories(subject, parts, novel)
     yield from _boxes(_table([*parts.train, *_others(parts)]))
     yield from _unfinished(subject, parts)
+    yield from _never_absent(subject, parts)
 
 
 def check_sizes(parts: Parts, preprocessing: "Preprocessing", queries: int) -> Iterator[Problem]:
@@ -156,6 +157,23 @@ def _unfinished(subject: Subject, parts: Parts) -> Iterator[Problem]:
             "them as done (D in Label)."
         )
         yield warning("not_done", what, advice, names)
+
+
+def _never_absent(subject: Subject, parts: Parts) -> Iterator[Problem]:
+    """Categories with boxes that no image is known to lack; where none is known to lack any, `not_done` says so."""
+    every = range(len(subject.categories))
+    lacked = frozenset[int]().union(*(image.absent_of(every) for image in parts.train))
+    if not any(image.done for image in parts.train):
+        return
+    learnt = _counts(parts.train, len(subject.categories))
+    names = [subject.categories[index].name for index in every if learnt[index] and index not in lacked]
+    if names:
+        what = f"{counted(len(names), 'category', 'categories')} on every image that is learnt from"
+        advice = (
+            "Nothing teaches what looks like it and is not, so it may be found everywhere: add some images without it, "
+            "and mark them as done."
+        )
+        yield warning("never_absent", what, advice, names)
 
 
 def _repeated(table: _Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -36,7 +36,7 @@ class Subject:
     Attributes:
         name: of the dataset.
         categories: in the order their ids have.
-        images: the labelled ones; their `category_ids` are indices into `categories`.
+        images: the labelled ones; their `category_ids` and `absent_ids` are indices into `categories`.
         prompt: the last text typed into the prompt box.
         digests: image id -> SHA-256 of its file when it was imported.
         unfinished: ids of the labelled images that are not marked as done.
@@ -101,7 +101,11 @@ def read_subject(session: Session, name: str) -> Subject:
     rows = categories(session, dataset.id)
     index = {row.id: position for position, row in enumerate(rows)}
     images = tuple(
-        replace(image, category_ids=np.array([index[int(id_)] for id_ in image.category_ids], np.int64))
+        replace(
+            image,
+            category_ids=np.array([index[int(id_)] for id_ in image.category_ids], np.int64),
+            absent_ids=frozenset(index[id_] for id_ in image.absent_ids),
+        )
         for image in labelled_images(session, dataset.id, None)
     )
     facts = session.execute(

@@ -119,7 +119,7 @@ def test_a_size_is_named_at_which_tiny_boxes_can_be_seen(
     grid: list[Box] = [(0, x * 12, 0, x * 12 + 10, 10) for x in range(40)]
     add_dataset(store, tmp_path / "images", [*clean(), Photo("far.png", grid, picture=9, size=(600, 480))])
     problem = found(checked(store, detector, tmp_path), "tiny_boxes")
-    assert problem.what.startswith("40 boxes (67%)")
+    assert problem.what.startswith("40 boxes (69%)")
     assert "short_side_px=384" in problem.advice
     larger = QUICK.updated({"short_side_px": 384})
     assert "tiny_boxes" not in kinds(checked(store, detector, tmp_path, larger))
@@ -240,6 +240,20 @@ def test_rare_categories_few_images_and_bare_ones_are_counted(
     assert found(report, "few_images").what == "Only 3 images with boxes to learn from"
     assert found(report, "rare_category").where == ("blue ball (3)", "red car (3)")
     assert found(report, "unlabelled_images").what.startswith("1 image without")
+
+
+def test_a_category_that_every_image_shows_is_named_until_one_is_known_to_lack_it(store: Store, tmp_path: Path) -> None:
+    def told(name: str, images: list[Photo]) -> tuple[str, ...]:
+        add_dataset(store, tmp_path / name, images, name=name)
+        with store.reading() as session:
+            return next((p.where for p in quick_check(session, name).warnings if p.kind == "never_absent"), ())
+
+    assert told("both", photos(10)) == ("blue ball", "red car")
+    assert told("one", [*photos(10), Photo("ball.png", [BALL], picture=90)]) == ("blue ball",)
+    assert told("empty", [*photos(10), Photo("empty.png", [], picture=91)]) == ()
+    # what an image that is not done has no box of may still be there
+    assert told("unsure", [*photos(10), Photo("ball.png", [BALL], picture=92, done=False)]) == ("blue ball", "red car")
+    assert told("elsewhere", [*photos(10), Photo("empty.png", [], split="val", picture=93)]) == ("blue ball", "red car")
 
 
 def test_names_with_a_side_are_named_only_where_images_are_mirrored(store: Store, tmp_path: Path) -> None:
