@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.routes.context import Context
+from app.services.models import hub_id_of
 
 router = APIRouter(prefix="/api/models")
 
@@ -20,12 +21,13 @@ class PromoteBody(BaseModel):
 
 @router.get("")
 def list_models(services: Context) -> dict[str, Any]:
-    """The starter and all trained checkpoints, the name of the one in use, and the public ones that are at hand."""
+    """The starter and all trained checkpoints, the name of the one in use, and the public ones at hand beside it."""
     models = services.models
+    current = models.current()
     return {
         "models": [asdict(view) for view in models.list()],
-        "current": models.current(),
-        "fetched": models.fetched(),
+        "current": current,
+        "fetched": [name for name in models.fetched() if hub_id_of(name) != hub_id_of(current)],
     }
 
 

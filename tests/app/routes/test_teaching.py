@@ -73,7 +73,7 @@ def test_a_checkpoint_is_put_to_work_and_taken_back(bench: Bench) -> None:
     assert bench.client.post("/api/models/promote", {"name": "other"}).status == 404
 
 
-def test_public_detectors_that_were_fetched_are_named(
+def test_public_detectors_that_were_fetched_are_named_but_for_the_one_at_work(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
@@ -83,6 +83,10 @@ def test_public_detectors_that_were_fetched_are_named(
     (fetched / "snapshots" / "abc").mkdir(parents=True)
     (fetched / "snapshots" / "abc" / "model.safetensors").touch()
     assert bench.client.get("/api/models").json()["fetched"] == ["grounding-dino-tiny"]
+    for name in ("grounding-dino-tiny", "IDEA-Research/grounding-dino-tiny"):
+        (folder := tmp_path / name).mkdir(parents=True)
+        with workbench(folder, detector=name) as other:
+            assert other.client.get("/api/models").json()["fetched"] == []  # it is at work already
 
 
 def test_a_choice_on_the_page_outweighs_the_detector_the_server_was_started_with(tmp_path: Path) -> None:
