@@ -17,16 +17,16 @@ Command: `python -m training.starter WORK`, then `python -m training.starter WOR
 Hardware and time: 2 cores of a CPU: 30 minutes for 10,000 steps of A on one of them, for 21,000 of B by two processes
     9 hours where it multiplies in bf16 (1.6 s a step of 32 scenes, with two levels of features and fewer blocks), more
     than a day where not (4.1 s a step of 20 scenes). The shipped weights had less of that, on smaller pictures first.
-Score: AP50 0.925 with every box counted, 0.936 as shown, AP 0.731, on 1,200 held-out scenes with prompts of 16 names
-    (0.921, 0.932 and 0.730 as the mean of seeds 0, 1 and 2); the right thing for 0.88 of 400 expressions; measured by
-    `python launch.py bench starter`. docs/log.md tells how it
-    was reached, with settings that changed on the way: two levels of features at up to 448 px until 15,870 steps before
-    the end, then 20 scenes a step and a lower rate; three blocks of stride 8 more for the last 14,750, smaller pictures
-    for 1,050 of them; large things in more than 0.12 of the scenes, and names taught as far as boxes fit, for the last
-    12,500; a level of stride 64 and the IoU's square as a target for the last 11,850; cells taught about sides for the
-    last 11,030; sides of whole multiples of 32 px for the last 9,880; worlds and losses mended for the last 8,250 and
-    7,450; what is known least drawn more often for the last 5,050; things, backgrounds and development like those of
-    photos for the last 2,650, 2,050 and 1,350. The last 2,650, 1.7 s each in bf16, are `--weights FOLDER --seed 13
-    --scenes 10 --full-steps 2650` by two processes, exported with `--keep 0.45`.
+Score: AP50 0.933 with every box counted, 0.944 as shown, AP 0.744, on 1,200 held-out scenes with prompts of 16 names
+    (0.929, 0.940 and 0.743 as the mean of seeds 0, 1 and 2); the right thing for 0.89 of 400 expressions; measured by
+    `python launch.py bench starter`. docs/log.md tells how it was reached, with settings that changed on the way: two
+    levels of features at up to 448 px until 18,870 steps before the end, then 20 scenes a step and a lower rate; three
+    blocks of stride 8 more for the last 17,750, smaller pictures for 1,050 of them; large things in more than 0.12 of
+    the scenes, and names taught as far as boxes fit, for the last 15,500; a level of stride 64 and the IoU's square as
+    a target for the last 14,850; cells taught about sides for the last 14,030; sides of whole multiples of 32 px for
+    the last 12,880; worlds and losses mended for the last 11,250 and 10,450; what is known least drawn more often for
+    the last 8,050; things, backgrounds and development like those of photos for the last 5,650, 5,050 and 4,350, twice
+    as often until 3,000 before the end. These 3,000, 1.7 s each in bf16, are `--weights FOLDER --seed 16 --scenes 10
+    --full-steps 3000` by two processes, exported with `--keep 0.4`.
     The defaults of A and B were not run from the start.
 """

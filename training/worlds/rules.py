@@ -33,5 +33,5 @@ class SceneRules:
 CROWDED_RULES = SceneRules(min_objects=10, max_objects=24, smallest=0.07, largest=0.19)
 """Many small things."""
 
-PHOTO_RULES = SceneRules(clad_share=0.4, bent_share=0.4, soft_share=0.4, thicket_share=0.35, developed_share=0.7)
+PHOTO_RULES = SceneRules(clad_share=0.2, bent_share=0.2, soft_share=0.2, thicket_share=0.2, developed_share=0.35)
 """Pictures that have more of what photos have, to learn from; scenes to measure by stay as they always were."""
