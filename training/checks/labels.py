@@ -160,18 +160,18 @@ def _unfinished(subject: Subject, parts: Parts) -> Iterator[Problem]:
 
 
 def _never_absent(subject: Subject, parts: Parts) -> Iterator[Problem]:
-    """Categories with boxes that no image is known to lack; where none is known to lack any, `not_done` says so."""
-    every = range(len(subject.categories))
-    lacked = frozenset[int]().union(*(image.absent_of(every) for image in parts.train))
+    """Categories with boxes that no image is known to lack; where no image is done at all, `not_done` is enough."""
     if not any(image.done for image in parts.train):
         return
+    every = range(len(subject.categories))
+    lacked = frozenset[int]().union(*(image.absent_of(every) for image in parts.train))
     learnt = _counts(parts.train, len(subject.categories))
     names = [subject.categories[index].name for index in every if learnt[index] and index not in lacked]
     if names:
-        what = f"{counted(len(names), 'category', 'categories')} on every image that is learnt from"
+        what = f"{counted(len(names), 'category', 'categories')} that no image to learn from is known to lack"
         advice = (
             "Nothing teaches what looks like it and is not, so it may be found everywhere: add some images without it, "
-            "and mark them as done."
+            "and mark them as done (D in Label)."
         )
         yield warning("never_absent", what, advice, names)
 
